@@ -1,0 +1,48 @@
+# make            lists what there is
+# make report     the quick study: environment, three strategies, the report
+# PYTHON=python3.12 make ...   another python for the environment
+
+PYTHON ?= python3
+VENV   ?= .venv
+STUDY  ?= quick
+STRATEGIES ?= none random adversarial
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.anm-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test lab preflight clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
+
+setup: $(READY) ## the environment in .venv, exactly the tested versions
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "anm needs Python 3.11 or newer; this is $$($(PYTHON) --version 2>&1). Give another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+report: $(READY) ## the quick study, run where it is not finished, and its report; STUDY=full: that report alone
+ifeq ($(STUDY),quick)
+	@$(PY) -m anm.study run --study quick $(addprefix --strategy ,$(STRATEGIES)); \
+	ran=$$?; [ $$ran != 75 ] || { echo "interrupted; make report goes on from here" >&2; exit 75; }; \
+	$(PY) -m anm.study report --study quick && exit $$ran
+else
+	@$(PY) -m anm.study report --study $(STUDY)
+endif
+
+test: $(READY) ## everything the project checks
+	@$(PY) -m pytest
+
+lab: $(READY) ## the notebooks in JupyterLab
+	@$(PY) -m jupyter lab notebooks
+
+preflight: $(READY) ## can this machine run the study? says what is missing and the cure
+	@$(PY) -m anm.study preflight --study $(STUDY) $(addprefix --strategy ,$(STRATEGIES))
+
+clean: ## remove the environment and caches; never a report or a checkpoint
+	@rm -rf $(VENV) build *.egg-info .pytest_cache
+	@find anm notebooks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@for kept in reports checkpoints; do if [ -d $$kept ]; then echo "kept: $$kept/ (delete it yourself if you mean it)"; fi; done
