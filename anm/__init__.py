@@ -1,0 +1,16 @@
+"""anm: does adversarial negative mining help an energy-based diffusion model to invert matrices?"""
+
+__version__ = "0.1.0"
+
+from anm.checkpoint import CheckpointError
+from anm.energy import EnergyMLP
+from anm.evaluate import evaluate
+from anm.landscape import Solver
+from anm.miners import Mine, miner
+from anm.params import ParamError, RunParams
+from anm.trainer import Interrupted, TrainingError, load, train
+
+__all__ = [
+    "CheckpointError", "EnergyMLP", "Interrupted", "Mine", "ParamError", "RunParams", "Solver", "TrainingError",
+    "evaluate", "load", "miner", "train",
+]

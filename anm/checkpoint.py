@@ -1,0 +1,111 @@
+"""Checkpoints: saved so that a crash loses nothing, loaded without executing anything from the file."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anm.params import NOT_IDENTITY, ParamError, RunParams
+
+FORMAT, SCHEMA = "anm-checkpoint", 1
+KEPT = 2  # the newest, and one more in case the newest turns out damaged
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file and the reason."""
+
+
+def run_folder(params: RunParams) -> Path:
+    """Where this run's checkpoints lie; runs that would differ in their weights never share a folder."""
+    name = f"{params.strategy}-{params.energy}-{params.identity()}".replace(":", ".")
+    return Path(params.checkpoint_dir) / name
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a run's folder, newest first."""
+    return sorted(folder.glob("step-*.pt"), reverse=True)
+
+
+def save(params: RunParams, step: int, state: dict[str, Any]) -> Path:
+    """Write the checkpoint of this step: the whole file appears at once or not at all; the oldest ones go."""
+    folder = run_folder(params)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:09d}.pt"
+    part = path.with_suffix(f".{os.getpid()}.part")
+    content = {"format": FORMAT, "schema": SCHEMA, "params": json.dumps(params.resolved()), "step": step} | state
+    try:
+        with open(part, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    for old in checkpoints(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint, tensors on the CPU and `params` as `RunParams`.
+
+    Raises `CheckpointError` on a file that is missing, truncated, damaged, or not a checkpoint of anm.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch writes a zip file but does not check its sums on reading
+            damaged = archive.testzip()
+        if damaged:
+            raise CheckpointError(f"{path}: damaged ({damaged} does not match its checksum)")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such file") from None
+    except Exception as error:
+        raise CheckpointError(f"{path}: not a whole checkpoint ({type(error).__name__}: {str(error)[:200]})") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("schema") != SCHEMA:
+        raise CheckpointError(f"{path}: not a checkpoint of anm (schema {SCHEMA})")
+    try:
+        content["params"] = RunParams(**json.loads(content["params"]))
+    except (ParamError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its parameters cannot be used ({error})") from None
+    return content
+
+
+def latest(params: RunParams, say=print) -> dict[str, Any] | None:
+    """The newest whole checkpoint of this run, or None if there is none yet; damaged ones are passed over aloud.
+
+    Raises `CheckpointError` where a checkpoint in the run's folder belongs to another run.
+    """
+    for path in checkpoints(run_folder(params)):
+        try:
+            content = read(path)
+        except CheckpointError as error:
+            say(f"passed over: {error}")
+            continue
+        check_same_run(path, content, params)
+        return content
+    return None
+
+
+def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> None:
+    """Raises `CheckpointError` naming the first parameter in which a checkpoint's run differs from this one."""
+    theirs = content["params"].resolved()
+    for name, value in params.resolved().items():
+        if name not in NOT_IDENTITY and theirs[name] != value:
+            raise CheckpointError(
+                f"{path}: checkpoint of another run ({name} = {theirs[name]!r} there, {value!r} here); "
+                "move it away, or give another checkpoint_dir"
+            )
+    if not 0 <= content["step"] <= params.train_steps:
+        raise CheckpointError(f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}")
+
+
+def discard(params: RunParams) -> None:
+    """Remove this run's checkpoints: it is to start anew, and would only write the same ones again."""
+    for path in checkpoints(run_folder(params)):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""What a training run measures on its way: means over windows of steps, per seed and per noise level."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+POINTS = 40  # windows a run is cut into, so that a record's size does not depend on its length
+ROWS = ("denoise", "contrast", "energy_positive", "energy_negative", "distance", "accepted")
+
+
+class Curves:
+    """Sums on the device while a window lasts; lists on the host, under the record's names, once it has ended."""
+
+    def __init__(self, train_steps: int, noise_levels: int):
+        self.every = -(-train_steps // POINTS)
+        self.last, self.noise_levels = train_steps, noise_levels
+        self.sums: dict[str, Tensor] = {}
+        self.steps = 0
+        self.history: dict[str, Any] = {name: [] for name in ("step", "loss", "denoise", "contrast", "grad_norm")}
+        self.history |= {"by_level": {name: [] for name in ROWS}, "mse_step": [], "mse_same": []}
+
+    def add(self, rows: dict[str, Tensor], t: Tensor, per_seed: dict[str, Tensor]) -> None:
+        """One step: `rows` per row (S, B) at levels t (S, B), `per_seed` values (S,). Nothing leaves the device."""
+        levels = F.one_hot(t, self.noise_levels).to(rows["denoise"].dtype)
+        now = dict(per_seed) | {"count": levels.sum(1)}
+        for name, value in rows.items():
+            now[f"level/{name}"] = torch.bmm(value.detach()[:, None], levels)[:, 0]
+        for name, value in now.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+        self.steps += 1
+
+    def due(self, step: int) -> bool:
+        """Whether a window ends with this step."""
+        return step % self.every == 0 or step == self.last
+
+    def close(self, step: int) -> dict[str, float]:
+        """End the window: append its means to the history; returns them averaged over seeds, for the log line."""
+        sums = {name: value.cpu() for name, value in self.sums.items()}
+        count = sums.pop("count").sum(0)
+        line: dict[str, float] = {}
+        self.history["step"].append(step)
+        for name in ("loss", "denoise", "contrast", "grad_norm"):
+            means = (sums[name] / self.steps).tolist() if name in sums else None
+            self.history[name].append(means if means else [None] * len(sums["loss"]))
+        for name in ROWS:
+            total = sums.get(f"level/{name}")
+            means = None if total is None else total.sum(0) / count  # 0 / 0 where no row had the level
+            self.history["by_level"][name].append([None] * self.noise_levels if means is None else means.tolist())
+            if total is not None:
+                line[name] = float(total.sum() / count.sum())
+        self.sums, self.steps = {}, 0
+        return line
+
+    def state(self) -> dict[str, Any]:
+        """Everything, for a checkpoint."""
+        return {"sums": self.sums, "steps": self.steps, "history": self.history}
+
+    def restore(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on from `state`."""
+        self.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self.steps, self.history = state["steps"], state["history"]

@@ -1,0 +1,6 @@
+"""Energies E(A, x_t, t) and their gradients."""
+
+from anm.energy.base import Energy, Landscape
+from anm.energy.mlp import EnergyMLP
+
+__all__ = ["Energy", "EnergyMLP", "Landscape"]

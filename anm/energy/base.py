@@ -1,0 +1,65 @@
+"""What every energy offers: E(A, x_t, t), and with it its gradient in x_t, from one forward computation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# (x_t (S, B, n, n), gradient) -> energy (S, B) and, where the gradient is asked for, eps_hat (S, B, n, n), else None
+Landscape = Callable[..., tuple[Tensor, Tensor | None]]
+
+
+class Energy(nn.Module):
+    """A stack of S energies, one per seed, over answers x_t to problems A; low = preferred.
+
+    An energy defines `encode`, what it draws from A alone, and `landscape`, the energy as a function of x_t
+    once problem and noise level are fixed. What does not change is then computed once: A for a whole training
+    step or solution, the level for all landscape steps at it.
+    """
+
+    def __init__(self, n: int, noise_levels: int, stack: int):
+        super().__init__()
+        self.n, self.noise_levels, self.stack = n, noise_levels, stack
+
+    def reset(self, generators: list[torch.Generator]) -> "Energy":
+        """Draw each seed's initial weights from its own generator (on the CPU)."""
+        for module in self.modules():
+            if isinstance(module, StackedLinear):
+                module.reset(generators)
+        return self
+
+    def encode(self, A: Tensor) -> Any:
+        """What the energy needs of the problems A (S, B, n, n)."""
+        raise NotImplementedError
+
+    def landscape(self, encoded: Any, t: Tensor) -> Landscape:
+        """The energy over x_t for encoded problems at noise levels t (S, B)."""
+        raise NotImplementedError
+
+    def energy_and_grad(self, A: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """energy (S, B) and its gradient in x_t, eps_hat (S, B, n, n), the prediction of the noise."""
+        return self.landscape(self.encode(A), t)(x_t)
+
+    def energy(self, A: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """energy (S, B)."""
+        return self.landscape(self.encode(A), t)(x_t, gradient=False)[0]
+
+
+class StackedLinear(nn.Module):
+    """S linear layers side by side: h (S, R, features_in) -> (S, R, features_out); weight as in torch, (S, out, in)."""
+
+    def __init__(self, stack: int, features_in: int, features_out: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(stack, features_out, features_in))
+        self.bias = nn.Parameter(torch.empty(stack, features_out))
+
+    def reset(self, generators: list[torch.Generator]) -> None:
+        """Uniform within +-1/sqrt(features_in), as torch.nn.Linear."""
+        bound = self.weight.shape[-1] ** -0.5
+        for tensor in (self.weight, self.bias):
+            rows = [torch.empty(tensor.shape[1:]).uniform_(-bound, bound, generator=g) for g in generators]
+            tensor.data.copy_(torch.stack(rows))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias[:, None], h, self.weight.mT)

@@ -1,0 +1,145 @@
+"""The energy of the prior work: a network over two flattened matrices, E = ||output||^2."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anm.energy.base import Energy, Landscape, StackedLinear
+from anm.params import CHOICES
+
+HIDDEN = 512
+EMBEDDING = 128
+# Names in the code released with IRED -> names here; fc1 is split into the problem's and the answer's share.
+IRED_LAYERS = {
+    "time_mlp.1": "embed1",
+    "time_mlp.3": "embed2",
+    "fc2": "layer2",
+    "fc3": "layer3",
+    "fc4": "output",
+    "t_map_fc2": "level2",
+    "t_map_fc3": "level3",
+}
+
+
+def sinusoidal(noise_levels: int) -> Tensor:
+    """The embedding of each level, (T, EMBEDDING). Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.5."""
+    half = EMBEDDING // 2
+    frequency = torch.exp(torch.arange(half) * (-torch.log(torch.tensor(10000.0)) / (half - 1)))
+    angle = torch.arange(noise_levels)[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class SiluAndSlope(torch.autograd.Function):
+    """silu(u) = u sigmoid(u) and its derivative, with one shared backward pass."""
+
+    @staticmethod
+    def forward(ctx, u: Tensor) -> tuple[Tensor, Tensor]:
+        gate = torch.sigmoid(u)
+        value = u * gate
+        slope = gate + value * (1 - gate)
+        ctx.save_for_backward(u, gate, slope)
+        return value, slope
+
+    @staticmethod
+    def backward(ctx, grad_value: Tensor, grad_slope: Tensor) -> Tensor:
+        u, gate, slope = ctx.saved_tensors
+        curvature = gate * (1 - gate) * (2 + u * (1 - 2 * gate))
+        return grad_value * slope + grad_slope * curvature
+
+
+class EnergyMLP(Energy):
+    """E(A, x_t, t) = ||f(A, x_t, t)||^2 with f a four-layer network of width 512 over the flattened matrices.
+
+    Noise levels act through a gain and a bias in layers 2 and 3. It does not see the equation A x = I.
+    Source: Du, Mao, Tenenbaum 2024 (arXiv 2406.11179), appendix A, and the code released with it.
+    """
+
+    def __init__(self, n: int, noise_levels: int, stack: int):
+        super().__init__(n, noise_levels, stack)
+        self.problem = StackedLinear(stack, n * n, HIDDEN)
+        self.answer = nn.Parameter(torch.empty(stack, HIDDEN, n * n))
+        self.layer2 = StackedLinear(stack, HIDDEN, HIDDEN)
+        self.layer3 = StackedLinear(stack, HIDDEN, HIDDEN)
+        self.output = StackedLinear(stack, HIDDEN, n * n)
+        self.embed1 = StackedLinear(stack, EMBEDDING, EMBEDDING)
+        self.embed2 = StackedLinear(stack, EMBEDDING, EMBEDDING)
+        self.level2 = StackedLinear(stack, EMBEDDING, 2 * HIDDEN)
+        self.level3 = StackedLinear(stack, EMBEDDING, 2 * HIDDEN)
+        self.register_buffer("sinusoids", sinusoidal(noise_levels), persistent=False)
+
+    def reset(self, generators: list[torch.Generator]) -> "EnergyMLP":
+        super().reset(generators)
+        # Problem and answer share one layer of 2 n^2 inputs, which sets the range of both.
+        bound = (2 * self.n**2) ** -0.5
+        rows = [torch.empty(self.answer.shape[1:]).uniform_(-bound, bound, generator=g) for g in generators]
+        self.answer.data.copy_(torch.stack(rows))
+        self.problem.weight.data.mul_(0.5**0.5)
+        self.problem.bias.data.mul_(0.5**0.5)
+        return self
+
+    @classmethod
+    def from_ired(cls, weights: Mapping[str, Tensor], noise_levels: int = 10) -> "EnergyMLP":
+        """A stack of one from the released code's weights, a dict of tensors under the names used there.
+
+        `weights` may carry prefixes before the names ("model.ebm.fc1.weight"). Raises `ValueError` naming
+        what is missing or of the wrong shape.
+        """
+        weights = strip_prefix(weights)
+        n = round((weights["fc1.weight"].shape[1] / 2) ** 0.5)
+        model = cls(n, noise_levels, stack=1)
+        fc1 = torch.as_tensor(weights["fc1.weight"])
+        model.answer.data.copy_(fc1[None, :, n * n :])
+        model.problem.weight.data.copy_(fc1[None, :, : n * n])
+        model.problem.bias.data.copy_(torch.as_tensor(weights["fc1.bias"])[None])
+        for theirs, ours in IRED_LAYERS.items():
+            for kind in ("weight", "bias"):
+                target, given = getattr(getattr(model, ours), kind), torch.as_tensor(weights[f"{theirs}.{kind}"])
+                if target.shape[1:] != given.shape:
+                    raise ValueError(f"{theirs}.{kind}: must be {tuple(target.shape[1:])}, not {tuple(given.shape)}")
+                target.data.copy_(given[None])
+        return model
+
+    def encode(self, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The problems' share of layer 1, (S, B, HIDDEN), and gain and bias of every level, each (S, T, 2 HIDDEN)."""
+        embedding = self.embed2(F.gelu(self.embed1(self.sinusoids.expand(self.stack, -1, -1))))
+        return self.problem(A.flatten(2)), self.level2(embedding), self.level3(embedding)
+
+    def landscape(self, encoded: tuple[Tensor, Tensor, Tensor], t: Tensor) -> Landscape:
+        of_problem, *by_level = encoded
+        # A product with one-hot rows picks each row's level; unlike indexing, its backward pass is deterministic.
+        pick = F.one_hot(t, self.noise_levels).to(of_problem.dtype)
+        (gain2, bias2), (gain3, bias3) = ((pick @ table).chunk(2, dim=-1) for table in by_level)
+        gain2, gain3 = gain2 + 1, gain3 + 1
+
+        def evaluate(x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:
+            h1, slope1 = SiluAndSlope.apply(torch.baddbmm(of_problem, x_t.flatten(2), self.answer.mT))
+            h2, slope2 = SiluAndSlope.apply(torch.addcmul(bias2, self.layer2(h1), gain2))
+            h3, slope3 = SiluAndSlope.apply(torch.addcmul(bias3, self.layer3(h2), gain3))
+            out = self.output(h3)
+            energy = out.square().sum(-1)
+            if not gradient:
+                return energy, None
+            back = (2 * out @ self.output.weight) * (slope3 * gain3)
+            back = (back @ self.layer3.weight) * (slope2 * gain2)
+            back = (back @ self.layer2.weight) * slope1
+            return energy, (back @ self.answer).view_as(x_t)
+
+        return evaluate
+
+
+def strip_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under their bare names. Raises `ValueError` naming the first one missing."""
+    found = {}
+    for name in ["fc1", *IRED_LAYERS]:
+        for kind in ("weight", "bias"):
+            bare = f"{name}.{kind}"
+            keys = [key for key in weights if key == bare or key.endswith("." + bare)]
+            if len(keys) != 1:
+                raise ValueError(f"{bare}: {'missing' if not keys else 'named more than once: ' + ', '.join(keys)}")
+            found[bare] = weights[keys[0]]
+    return found
+
+
+CHOICES["energy"]["mlp"] = EnergyMLP

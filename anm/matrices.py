@@ -1,0 +1,84 @@
+"""Problems A and their exact inverses X: fresh ones for training, frozen ones for testing."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+OFFSETS = {"same": 0.5, "harder": 0.1}
+LADDER = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02)
+
+# Frozen problems come in blocks of this many, each from a seed of its own: a smaller set is a prefix of a larger one.
+BLOCK = 1000
+TEST_STREAM, FIT_STREAM = 20240610, 20240611
+
+
+def problem_from(R: Tensor, offset: float) -> Tensor:
+    """A = 2 R R^T + offset I, symmetric positive definite; R and A are (..., n, n).
+
+    Source: Du, Mao, Tenenbaum 2024 (arXiv 2406.11179), appendix A, as in their released data set.
+    """
+    eye = torch.eye(R.shape[-1], device=R.device, dtype=R.dtype)
+    return 2 * R @ R.mT + offset * eye
+
+
+def inverse(A: Tensor) -> Tensor:
+    """The inverse of symmetric positive definite A (..., n, n) through its Cholesky factor."""
+    factor, _ = torch.linalg.cholesky_ex(A)
+    return torch.cholesky_inverse(factor)
+
+
+def draw_problems(R: Tensor, offset: float = OFFSETS["same"]) -> tuple[Tensor, Tensor]:
+    """Problems and inverses (A, x0), each (S, B, n, n), from R uniform on [-1, 1] of that shape."""
+    A = problem_from(R, offset)
+    return A, inverse(A)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Frozen problems of one difficulty, the same for every strategy, seed, device and batch size.
+
+    A: problems, X: their inverses (computed in float64 from A as rounded to float32), start: the sampler's
+    x_T ~ N(0, 1); float32 on the CPU, each (N, n, n). condition: the condition number of A, (N,).
+    """
+
+    __test__ = False  # for pytest, which collects classes named Test*
+
+    offset: float
+    A: Tensor
+    X: Tensor
+    start: Tensor
+    condition: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.A)
+
+    def first(self, problems: int) -> "TestSet":
+        """The same set cut to its first `problems`."""
+        cut = slice(problems)
+        return TestSet(self.offset, self.A[cut], self.X[cut], self.start[cut], self.condition[cut])
+
+
+def frozen_block(n: int, offset: float, block: int, stream: int) -> tuple[np.ndarray, ...]:
+    """Block number `block` of frozen problems: A, X, start (float32) and condition, BLOCK of each."""
+    random = np.random.Generator(np.random.Philox([stream, n * 10**6 + block]))
+    R = random.uniform(-1, 1, (BLOCK, n, n))
+    A = (2 * R @ R.transpose(0, 2, 1) + offset * np.eye(n)).astype(np.float32)
+    exact = A.astype(np.float64)
+    eigenvalues = np.linalg.eigvalsh(exact)
+    start = random.standard_normal((BLOCK, n, n), dtype=np.float32)
+    return A, np.linalg.inv(exact).astype(np.float32), start, eigenvalues[:, -1] / eigenvalues[:, 0]
+
+
+@lru_cache(maxsize=8)
+def frozen_problems(n: int, offset: float, problems: int, stream: int = TEST_STREAM) -> TestSet:
+    """The first `problems` frozen problems of side n at this offset.
+
+    The same R at every offset: difficulties differ in c alone. `stream` FIT_STREAM gives problems that
+    references may be fitted on, apart from every test set.
+    """
+    blocks = [frozen_block(n, offset, block, stream) for block in range(-(-problems // BLOCK))]
+    A, X, start, condition = (np.concatenate(parts)[:problems] for parts in zip(*blocks))
+    return TestSet(offset, torch.from_numpy(A), torch.from_numpy(X), torch.from_numpy(start), condition)

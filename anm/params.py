@@ -1,0 +1,270 @@
+"""Every setting of a run, validated before any work is done."""
+
+import difflib
+import hashlib
+import importlib
+import json
+import math
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+# The rooms that own a choice enter its names here, so that a name is checked without this room knowing theirs.
+CHOICES: dict[str, dict[str, Any]] = {"strategy": {}, "energy": {}}
+PRECISIONS = ("float32", "tf32", "bfloat16")
+# What leaves the trained weights as they are: a run may be resumed or evaluated again with other values of these.
+NOT_IDENTITY = {"checkpoint_dir", "resume", "device", "test_problems"}
+
+
+class ParamError(ValueError):
+    """A setting that cannot be used. The message names the parameter, its value and what is allowed."""
+
+
+def closest(name: str, names) -> str:
+    """The hint ' Did you mean ...?' for a misspelt name, or nothing."""
+    near = difflib.get_close_matches(str(name).lower(), [str(n) for n in names], n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def as_number(value) -> float:
+    """A number from a number or its spelling; booleans are not numbers."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError
+    return float(value)
+
+
+def whole(low: int, high: int):
+    """A whole number in [low, high]: 20, 20.0, "20" and "2e1" are the same one."""
+
+    def parse(value) -> int:
+        try:
+            number = as_number(value)
+            if number != int(number) or not low <= number <= high:
+                raise ValueError
+            return int(number)
+        except (ValueError, OverflowError):
+            raise ValueError(f"must be a whole number from {low} to {high:,}") from None
+
+    return Annotated[int, BeforeValidator(parse)]
+
+
+def real(low: float, high: float, *, above: bool = False):
+    """A finite number in [low, high], or in (low, high] with `above`."""
+
+    def parse(value) -> float:
+        try:
+            number = as_number(value)
+            if not math.isfinite(number) or not low <= number <= high or (above and number == low):
+                raise ValueError
+            return number
+        except ValueError:
+            raise ValueError(f"must be a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}") from None
+
+    return Annotated[float, BeforeValidator(parse)]
+
+
+def parse_switch(value) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise ValueError("must be true or false") from None
+
+
+def parse_seeds(value) -> tuple[int, ...]:
+    """Seeds from "0-9", "0,3,5", "0-4,7" or one integer, in the order given."""
+    seeds: list[int] = []
+    try:
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            raise ValueError
+        for part in str(value).split(","):
+            first, dash, last = part.strip().partition("-")
+            span = range(int(first), int(last if dash else first) + 1)
+            if not span or not (first + last).isdigit() or span[-1] >= 2**31 or len(span) > 1000:
+                raise ValueError
+            seeds.extend(span)
+        if len(set(seeds)) != len(seeds) or len(seeds) > 1000:
+            raise ValueError
+    except ValueError:
+        raise ValueError('must be seeds such as "0-9", "0,3,5" or one whole number: rising, none twice, at most 1000') from None
+    return tuple(seeds)
+
+
+def spell_seeds(value) -> str:
+    """The canonical spelling of seeds: "0-9" for a run without gaps, "0,3,5" otherwise."""
+    seeds = parse_seeds(value)
+    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ",".join(map(str, seeds))
+
+
+def choice(kind: str):
+    """A registered name of this kind, or "module:function" for one of the user's own."""
+
+    def parse(value) -> str:
+        if isinstance(value, str) and ":" in value:
+            import_choice(value)
+        elif value not in CHOICES[kind]:
+            names = ", ".join(sorted(CHOICES[kind]))
+            raise ValueError(f'must be one of {names}, or "module:name" of your own.{closest(value, CHOICES[kind])}')
+        return value
+
+    return Annotated[str, BeforeValidator(parse)]
+
+
+def import_choice(path: str):
+    """The object named "module:name"; the current folder counts as a place for modules."""
+    module, _, name = path.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f'must be importable as "module:name" ({error})') from None
+
+
+def chosen(kind: str, name: str):
+    """What a checked choice stands for: the registered object, or the imported one."""
+    return import_choice(name) if ":" in name else CHOICES[kind][name]
+
+
+def parse_device(value) -> str:
+    kind, _, index = str(value).partition(":")
+    if value in ("auto", "cpu", "mps") or (kind == "cuda" and (not index and ":" not in str(value) or index.isdigit())):
+        return value
+    raise ValueError("must be auto, cpu, mps, cuda or cuda:<index>")
+
+
+def parse_precision(value) -> str:
+    if value not in PRECISIONS:
+        raise ValueError(f"must be one of {', '.join(PRECISIONS)}.{closest(value, PRECISIONS)}")
+    return value
+
+
+def parse_folder(value) -> str:
+    if not isinstance(value, (str, Path)) or not str(value).strip():
+        raise ValueError("must be the path of a folder")
+    return str(value)
+
+
+class RunParams(BaseModel):
+    """The settings of one run; the defaults are the quick scale.
+
+    Values may come as numbers or as their spelling (papermill guesses types, YAML 1.1 reads 1e-4 as text).
+    Raises `ParamError` on an unknown name or a value that is not allowed, naming all that are wrong.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    strategy: choice("strategy") = "adversarial"  # where negatives come from
+    energy: choice("energy") = "mlp"  # the network that is the energy
+    n: whole(1, 512) = 20  # side of the matrices
+    noise_levels: whole(1, 1000) = 10  # T of the diffusion
+    train_steps: whole(1, 100_000_000) = 400  # optimiser steps
+    batch_size: whole(1, 1_000_000) = 256  # fresh problems a step and seed
+    learning_rate: real(0, 1, above=True) = 1e-4  # Adam's
+    seeds: Annotated[str, BeforeValidator(spell_seeds)] = "0-2"  # trained together as one stack
+    mining_opt_steps: whole(0, 1000) = 2  # landscape steps that make a negative hard
+    mining_noise_scale: real(0, 1000) = 3.0  # noise of the start, in units of the level's noise
+    contrastive_weight: real(0, 1000) = 0.5  # weight of the contrastive loss beside the denoising loss
+    landscape_steps: whole(0, 10_000) = 5  # per noise level when solving
+    answer_bound: real(0, 1e6, above=True) = 2.0  # largest absolute entry an answer may have
+    test_problems: whole(2, 10_000_000) = 1000  # frozen problems per difficulty
+    device: Annotated[str, BeforeValidator(parse_device)] = "auto"  # auto, cpu, mps, cuda, cuda:1
+    precision: Annotated[str, BeforeValidator(parse_precision)] = "float32"  # of matrix products
+    checkpoint_dir: Annotated[str, BeforeValidator(parse_folder)] = "checkpoints"  # resumed from and written to
+    resume: Annotated[bool, BeforeValidator(parse_switch)] = True  # go on from the last checkpoint of this run
+
+    def __init__(self, **settings):
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            raise ParamError("; ".join(explain(problem) for problem in error.errors())) from None
+
+    @classmethod
+    def from_namespace(cls, namespace: dict[str, Any]) -> "RunParams":
+        """The settings among a notebook's variables, when only its parameters have been set.
+
+        Raises `ParamError` on a plain value under any other name, which papermill would pass over, and when
+        the machine cannot run what was asked for.
+        """
+        settings = {name: value for name, value in namespace.items() if name in cls.model_fields}
+        for name, value in namespace.items():
+            if not name.startswith("_") and isinstance(value, (str, int, float, list, dict, tuple, type(None))):
+                if name not in cls.model_fields and name not in ("In", "Out"):
+                    settings[name] = value
+        params = cls(**settings)
+        params.check_machine()
+        return params
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds of the stack, in order; S of them."""
+        return parse_seeds(self.seeds)
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting under its name, ready for JSON."""
+        return self.model_dump()
+
+    def identity(self) -> str:
+        """Twelve hex digits that agree exactly where the trained weights would."""
+        settings = {name: value for name, value in self.resolved().items() if name not in NOT_IDENTITY}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+    def torch_device(self) -> torch.device:
+        """The device to run on; `auto` takes a GPU where there is one. Raises `ParamError` where it is absent."""
+        cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+        name = self.device if self.device != "auto" else "cuda" if cuda else "mps" if mps else "cpu"
+        device = torch.device(name)
+        seen = {"cpu": 1, "mps": int(mps), "cuda": torch.cuda.device_count() if cuda else 0}
+        if (device.index or 0) >= seen[device.type]:
+            here = ", ".join(f"{kind} ({count})" for kind, count in seen.items() if count)
+            raise ParamError(f"device = {self.device!r}: not on this machine, which has {here}; use auto or one of these")
+        return device
+
+    def check_machine(self) -> None:
+        """Raises `ParamError` where this machine lacks the device, the precision or a folder to write to."""
+        device = self.torch_device()
+        if self.precision != "float32" and device.type != "cuda":
+            raise ParamError(f"precision = {self.precision!r}: needs a CUDA GPU, and this run is on {device.type}; use float32")
+        check_writable("checkpoint_dir", self.checkpoint_dir)
+
+
+def check_writable(name: str, folder: str) -> None:
+    """Raises `ParamError` unless a file can be made in the folder, which is made if it is missing."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ParamError(f"{name} = {folder!r}: must be a folder that can be written to ({error.strerror})") from None
+
+
+def explain(problem: dict) -> str:
+    """One line of English from one of pydantic's findings."""
+    name = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        known = RunParams.model_fields
+        return f"{name} = {problem['input']!r}: there is no such parameter.{closest(name, known)} Allowed: {', '.join(known)}"
+    reason = problem.get("ctx", {}).get("error", problem["msg"])
+    return f"{name} = {problem['input']!r}: {reason}"
+
+
+def load_yaml(path: str | Path) -> dict[str, Any]:
+    """Settings from a YAML file of `name: value` lines. Raises `ParamError` on anything else."""
+    import yaml
+
+    try:
+        settings = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise ParamError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file of parameters") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from None
+    if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
+        raise ParamError(f"{path}: must hold lines of the form `name: value`, not {type(settings).__name__}")
+    return settings

@@ -1,0 +1,281 @@
+"""The training loop: one stack of seeds, averaged weights, checkpoints that resume."""
+
+import copy
+import signal
+import threading
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anm import checkpoint
+from anm.checkpoint import CheckpointError
+from anm.curves import Curves
+from anm.energy import Energy
+from anm.evaluate import score, solve_errors
+from anm.landscape import Solver
+from anm.losses import row_losses
+from anm.matrices import FIT_STREAM, OFFSETS, draw_problems, frozen_problems
+from anm.miners import Mine
+from anm.params import RunParams, chosen
+from anm.schedule import Schedule
+from anm.streams import Streams
+
+BETAS = (0.9, 0.99)  # Adam's, and the largest gradient norm: as in the code released with arXiv 2406.11179
+MAX_GRAD_NORM = 1.0
+EMA_DECAY = 0.9995  # a step; the released code's 0.995 every ten steps, with a warm-up so that short runs average too
+VALIDATIONS, VALIDATION_PROBLEMS = 8, 200
+CHECKPOINT_SECONDS = 60.0
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: a loss or gradient that is not finite."""
+
+
+class Interrupted(RuntimeError):
+    """Training was told to stop by a signal; a checkpoint is written and the same command goes on from it."""
+
+
+class StopSignal:
+    """While open, SIGINT, SIGTERM and SIGUSR2 ask the loop to stop at the next step instead of killing it."""
+
+    def __init__(self):
+        self.received: str | None = None
+
+    def __enter__(self) -> "StopSignal":
+        self.before = {}
+        if threading.current_thread() is threading.main_thread():  # handlers can be set nowhere else
+            for name in ("SIGINT", "SIGTERM", "SIGUSR2"):
+                if number := getattr(signal, name, None):  # Windows lacks some
+                    self.before[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number, frame) -> None:
+        self.received = signal.Signals(number).name
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def clip_per_seed(gradients: list[Tensor], largest: float) -> Tensor:
+    """Scale each seed's gradient to a norm of at most `largest`, in place; returns the norms before, (S,)."""
+    norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
+    norm = torch.linalg.vector_norm(norms, dim=0)
+    scale = (largest / (norm + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(scale.view(-1, *[1] * (gradient.ndim - 1)))
+    return norm
+
+
+class Training:
+    """All that a run's next step depends on: weights, averages, optimiser, streams, and how far it is."""
+
+    def __init__(self, params: RunParams):
+        self.params, self.device = params, params.torch_device()
+        self.streams = Streams(params.seed_list, self.device)
+        energy = chosen("energy", params.energy)
+        model: Energy = energy(params.n, params.noise_levels, len(params.seed_list))
+        self.model = model.reset(self.streams.generators["weights"]).to(self.device)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.schedule = Schedule(params.noise_levels).to(self.device)
+        self.strategy = chosen("strategy", params.strategy)
+        self.weights = list(self.model.parameters())
+        self.optimiser = torch.optim.Adam(self.weights, params.learning_rate, BETAS, fused=True)
+        self.curves = Curves(params.train_steps, params.noise_levels)
+        self.miner_state: dict[str, Tensor] = {}
+        self.step = 0
+        self.timing = {"step_seconds": 0.0, "resumed": 0}
+        self.not_finite: dict[str, Tensor] = {}
+
+    def draw(self) -> tuple[Mine, Tensor]:
+        """The next batch, as a miner sees it, and the noise of the denoising loss (S, B, n, n)."""
+        p = self.params
+        A, x0 = draw_problems(self.streams.uniform("problems", p.batch_size, p.n, p.n))
+        t = self.streams.integers("noise", p.noise_levels, p.batch_size)
+        eps = self.streams.normal("noise", p.batch_size, p.n, p.n)
+        contrast = self.streams.normal("contrast", p.batch_size, p.n, p.n)
+        landscape = self.model.landscape(self.model.encode(A), t)
+        return Mine(A, x0, t, contrast, landscape, self.schedule, p, self.streams, self.miner_state), eps
+
+    def update(self) -> None:
+        """One optimiser step."""
+        mine, eps = self.draw()
+        rows = row_losses(mine.landscape, mine, eps, self.strategy)
+        per_seed = {name: rows[name].mean(1) for name in ("denoise", "contrast") if name in rows}
+        loss = per_seed["denoise"] + self.params.contrastive_weight * per_seed.get("contrast", 0.0)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward()  # seeds share nothing, so the gradient of the sum is each seed's own
+        per_seed |= {"loss": loss, "grad_norm": clip_per_seed([w.grad for w in self.weights], MAX_GRAD_NORM)}
+        self.optimiser.step()
+        self.step += 1
+        decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1 - decay)
+        per_seed = {name: value.detach() for name, value in per_seed.items()}
+        self.curves.add(rows, mine.t, per_seed)
+        self.note_not_finite(per_seed)
+
+    def note_not_finite(self, per_seed: dict[str, Tensor]) -> None:
+        """Remember, on the device, the first step at which each term of each seed was not finite."""
+        for name, value in per_seed.items():
+            first = self.not_finite.setdefault(name, torch.zeros_like(value, dtype=torch.int64))
+            self.not_finite[name] = torch.where((first == 0) & ~torch.isfinite(value), self.step, first)
+
+    def check_finite(self) -> None:
+        """Raises `TrainingError` naming step, strategy, term and seed of the first value that was not finite."""
+        found = []
+        for name, first in self.not_finite.items():
+            found += [(step, name == "loss", name, seed) for step, seed in zip(first.tolist(), self.params.seed_list) if step]
+        if found:
+            step, _, name, seed = min(found)
+            raise TrainingError(
+                f"step {step}: {name} of seed {seed} is not finite (strategy {self.params.strategy}, "
+                f"learning_rate {self.params.learning_rate:g}); the last checkpoint is from before it"
+            )
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds beside parameters and step."""
+        return {
+            "device": self.device.type,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "streams": self.streams.state(),
+            "miner": self.miner_state,
+            "curves": self.curves.state(),
+            "timing": self.timing,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go on from a checkpoint's content. Raises `CheckpointError` if it was written on another kind of device."""
+        if saved["device"] != self.device.type:
+            raise CheckpointError(
+                f"device = {self.params.device!r}: the checkpoint at step {saved['step']} was written on {saved['device']}, whose "
+                f"random streams cannot go on on {self.device.type}; run there, or set resume = false"
+            )
+        self.model.load_state_dict(saved["model"])
+        self.average.load_state_dict(saved["average"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.streams.restore(saved["streams"])
+        self.miner_state.update({name: value.to(self.device) for name, value in saved["miner"].items()})
+        self.curves.restore(saved["curves"], self.device)
+        self.step, self.timing = saved["step"], saved["timing"] | {"resumed": saved["timing"]["resumed"] + 1}
+
+    def solver(self) -> Solver:
+        """A solver with the averaged weights of now."""
+        return Solver(self.params, self.average, self.schedule, self.step, self.curves.history, self.timing)
+
+    def validate(self) -> None:
+        """A point of the learning curve: the averaged weights on frozen problems that no test set holds."""
+        test = frozen_problems(self.params.n, OFFSETS["same"], VALIDATION_PROBLEMS, FIT_STREAM)
+        errors, _ = solve_errors(self.solver(), test)
+        self.curves.history["mse_step"].append(self.step)
+        self.curves.history["mse_same"].append(score(errors)["mse"])
+
+    def synchronise(self) -> None:
+        """Wait until the device has done what was asked of it, so that a clock tells the truth."""
+        if self.device.type != "cpu":
+            getattr(torch, self.device.type).synchronize()
+
+
+def train(params: RunParams, say=print, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> Solver:
+    """Train one stack of seeds and give the solver with its averaged weights.
+
+    Resumes from the newest checkpoint of the same run where `params.resume`; the end is the same as without a
+    break. `say` gets the lines of progress. Raises `ParamError` and `CheckpointError` before any work,
+    `TrainingError` when a loss is not finite, `Interrupted` after a signal, with a checkpoint written.
+    """
+    # Validate and set up
+    params.check_machine()
+    say(f"strategy {params.strategy}: " + ", ".join(f"{k} {v}" for k, v in params.resolved().items() if k != "strategy"))
+    with precision(params.precision):
+        training = Training(params)
+
+        # Resume
+        saved = checkpoint.latest(params, say) if params.resume else checkpoint.discard(params)
+        if saved:
+            training.restore(saved)
+            say(f"resumed at step {training.step} of {params.train_steps}")
+
+        # Loop
+        run_loop(training, say, checkpoint_seconds)
+    return training.solver()
+
+
+def run_loop(training: Training, say, checkpoint_seconds: float) -> None:
+    """Steps until the last one; at the end of each window a line, now and then a validation and a checkpoint."""
+    params, curves = training.params, training.curves
+    validate_every = max(1, params.train_steps // VALIDATIONS)
+    clock = saved_at = time.perf_counter()
+
+    def save() -> None:
+        training.check_finite()
+        checkpoint.save(params, training.step, training.state())
+
+    with StopSignal() as stop:
+        while training.step < params.train_steps:
+            training.update()
+            if training.device.type == "cpu":  # elsewhere this would stall the device at every step
+                training.check_finite()
+            if curves.due(training.step):
+                training.synchronise()
+                training.timing["step_seconds"] += time.perf_counter() - clock
+                training.check_finite()
+                say(progress(training, curves.close(training.step)))
+                clock = time.perf_counter()
+            if training.step % validate_every == 0:
+                training.timing["step_seconds"] += time.perf_counter() - clock
+                training.validate()
+                clock = time.perf_counter()
+            over = training.step == params.train_steps
+            if over or stop.received or time.perf_counter() - saved_at > checkpoint_seconds:
+                training.timing["step_seconds"] += time.perf_counter() - clock
+                save()
+                clock = saved_at = time.perf_counter()
+            if stop.received and not over:
+                raise Interrupted(
+                    f"stopped at step {training.step} of {params.train_steps} by {stop.received}; "
+                    "a checkpoint is written: the same command goes on from it"
+                )
+
+
+def progress(training: Training, means: dict[str, float]) -> str:
+    """One line of the log: step, terms of the loss, energies, acceptance, distance, time."""
+    done, steps = training.step, training.params.train_steps
+    each = training.timing["step_seconds"] / done
+    shown = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
+    return f"step {done}/{steps}  {shown}  {1e3 * each:.1f} ms/step  {each * (steps - done):.0f} s left"
+
+
+class precision:
+    """While open, matrix products on the device are computed as `name` says: float32, tf32 or bfloat16."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = self.name != "float32"
+        self.autocast = torch.autocast("cuda", torch.bfloat16, enabled=self.name == "bfloat16")
+        if self.name == "bfloat16":
+            self.autocast.__enter__()
+
+    def __exit__(self, *error) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = self.before
+        if self.name == "bfloat16":
+            self.autocast.__exit__(*error)
+
+
+def load(path, device: str = "auto") -> Solver:
+    """The solver in a checkpoint, to answer problems with on any device.
+
+    Raises `CheckpointError` on a file that is missing, damaged or foreign.
+    """
+    saved = checkpoint.read(path)
+    params = RunParams(**saved["params"].resolved() | {"device": device})
+    training = Training(params)
+    training.average.load_state_dict(saved["average"])
+    training.step, training.timing = saved["step"], saved["timing"]
+    training.curves.restore(saved["curves"], training.device)
+    return training.solver()
