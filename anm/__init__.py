@@ -8,9 +8,11 @@ from anm.evaluate import evaluate
 from anm.landscape import Solver
 from anm.miners import Mine, miner
 from anm.params import ParamError, RunParams
-from anm.trainer import Interrupted, TrainingError, load, train
+from anm.record import RecordError, collect_runs, emit_record, read_run, run_record
+from anm.trainer import Interrupted, TrainingError, load, train, untrained
 
 __all__ = [
-    "CheckpointError", "EnergyMLP", "Interrupted", "Mine", "ParamError", "RunParams", "Solver", "TrainingError",
-    "evaluate", "load", "miner", "train",
+    "CheckpointError", "EnergyMLP", "Interrupted", "Mine", "ParamError", "RecordError", "RunParams", "Solver",
+    "TrainingError", "collect_runs", "emit_record", "evaluate", "load", "miner", "read_run", "run_record", "train",
+    "untrained",
 ]

@@ -1,6 +1,7 @@
 """A solver on the frozen test sets: the scores of a record."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,17 @@ class LandscapeMeans:
         return {"level": list(means)} | {name: [row[k] for row in means.values()] for k, name in enumerate(names)}
 
 
-def evaluate(solver: Solver) -> dict[str, Any]:
-    """The record's `results` and `landscape`, and the seconds it took.
+@dataclass(frozen=True)
+class Evaluation:
+    """What a solver scored: the record's `results` and `landscape`, and the seconds it took."""
+
+    results: dict[str, Any]
+    landscape: dict[str, Any]
+    seconds: float
+
+
+def evaluate(solver: Solver) -> Evaluation:
+    """A solver's scores on the frozen test sets, the difficulty ladder and other budgets of landscape steps.
 
     The scores that count (`same`, `harder`) are over all of the run's test problems at its landscape steps; ladder
     and step budgets over the first fifth of them.
@@ -102,7 +112,7 @@ def evaluate(solver: Solver) -> dict[str, Any]:
     part = max(2, params.test_problems // PART)
     results["ladder"] = [ladder_rung(solver, offset, part) for offset in LADDER]
     results["landscape_steps"] = [step_budget(solver, steps, part) for steps in STEP_BUDGETS]
-    return {"results": results, "landscape": means.table(), "evaluate_seconds": time.perf_counter() - started}
+    return Evaluation(results, means.table(), time.perf_counter() - started)
 
 
 def ladder_rung(solver: Solver, offset: float, problems: int) -> dict[str, Any]:

@@ -195,9 +195,10 @@ class RunParams(BaseModel):
         """
         settings = {name: value for name, value in namespace.items() if name in cls.model_fields}
         for name, value in namespace.items():
-            if not name.startswith("_") and isinstance(value, (str, int, float, list, dict, tuple, type(None))):
-                if name not in cls.model_fields and name not in ("In", "Out"):
-                    settings[name] = value
+            # Only plain values: what papermill injects, but not what a notebook that runs again has made meanwhile.
+            plain = type(value) in (str, bool, int, float, list, tuple, dict, type(None))
+            if plain and not name.startswith("_") and name not in ("In", "Out"):
+                settings[name] = value
         params = cls(**settings)
         params.check_machine()
         return params
@@ -210,6 +211,10 @@ class RunParams(BaseModel):
     def resolved(self) -> dict[str, Any]:
         """Every setting under its name, ready for JSON."""
         return self.model_dump()
+
+    def describe(self) -> str:
+        """Every setting on a line of its own."""
+        return "\n".join(f"{name:20} {value}" for name, value in self.resolved().items())
 
     def identity(self) -> str:
         """Twelve hex digits that agree exactly where the trained weights would."""

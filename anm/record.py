@@ -2,13 +2,17 @@
 
 import json
 import math
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from anm.evaluate import Evaluation
+from anm.landscape import Solver
 from anm.params import NOT_IDENTITY, parse_seeds
-from anm.schema import RecordError, check_record, clean
+from anm.provenance import provenance
+from anm.schema import SCHEMA, RecordError, check_record, clean
 
 MIME = "application/vnd.anm.run+json"
 SPLITS = ("same", "harder")
@@ -24,6 +28,16 @@ class Refused(NamedTuple):
 
     path: Path
     reason: str
+
+
+def run_record(solver: Solver, evaluation: Evaluation, started: datetime) -> dict:
+    """The record of a run, to be emitted when it is over; `started` is an aware datetime."""
+    timing = solver.timing
+    source = provenance(
+        solver.device, started, train_seconds=timing["step_seconds"], seconds_per_step=timing["step_seconds"] / solver.step,
+        evaluate_seconds=evaluation.seconds, resumed=timing["resumed"], compiled=timing.get("compiled", False))
+    return {"schema": SCHEMA, "params": solver.params.resolved(), "provenance": source, "results": evaluation.results,
+            "curves": solver.history, "landscape": evaluation.landscape}
 
 
 def emit_record(record: dict) -> None:

@@ -188,7 +188,7 @@ def train(params: RunParams, say=print, checkpoint_seconds: float = CHECKPOINT_S
     """
     # Validate and set up
     params.check_machine()
-    say(f"strategy {params.strategy}: " + ", ".join(f"{k} {v}" for k, v in params.resolved().items() if k != "strategy"))
+    say(f"strategy {params.strategy}, energy {params.energy}, seeds {params.seeds}, on {params.torch_device()}, run {params.identity()}")
     with precision(params.precision):
         training = Training(params)
 
@@ -265,6 +265,11 @@ class precision:
         torch.backends.cuda.matmul.allow_tf32 = self.before
         if self.name == "bfloat16":
             self.autocast.__exit__(*error)
+
+
+def untrained(params: RunParams) -> Solver:
+    """The solver that a run starts from: each seed's initial weights."""
+    return Training(params).solver()
 
 
 def load(path, device: str = "auto") -> Solver:
