@@ -2,12 +2,17 @@
 
 import json
 import math
+from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from records import RECORD_TYPE, make_record, write_notebook
 
-from anm.record import COLUMNS, RecordError, collect_runs, emit_record, read_run
+from anm.evaluate import Evaluation
+from anm.params import RunParams
+from anm.record import COLUMNS, RecordError, collect_runs, emit_record, read_run, run_record
+from anm.schema import check_record, clean
 
 
 def without_last_cell(path):
@@ -31,6 +36,19 @@ def test_a_record_goes_through_a_real_kernel_unchanged(tmp_path):
     papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False, kernel_name="python3")
     record["results"]["same"]["mse"] = [0.25, None]
     assert read_run(tmp_path / "out.ipynb") == record
+
+
+def test_a_run_s_record_has_its_parts_in_their_places():
+    parts = make_record("random", seeds=(1, 5))
+    solver = SimpleNamespace(device="cpu", step=500, history=parts["curves"], timing={"step_seconds": 10.0, "resumed": 3},
+                             params=RunParams(strategy="random", seeds="1,5", n=4, train_steps=500))
+    record = run_record(solver, Evaluation(parts["results"], parts["landscape"], 2.5), datetime.now(timezone.utc))
+    check_record(clean(record))
+    assert [record[name] for name in ("results", "curves", "landscape")] == [parts[n] for n in ("results", "curves", "landscape")]
+    assert record["params"] == solver.params.resolved()
+    told = record["provenance"]
+    assert told["seconds_per_step"] == 0.02 and told["train_seconds"] == 10.0 and told["evaluate_seconds"] == 2.5
+    assert told["resumed"] == 3 and told["compiled"] is False
 
 
 def test_emit_shows_the_record_and_a_line_of_text(monkeypatch):
