@@ -1,0 +1,17 @@
+# Sourced by the batch scripts: the project's folder, the environment's python, and how to fail.
+# ANM_PYTHON names a python; otherwise it is .venv/bin/python, otherwise the `python3` that is active.
+
+fail() {
+    echo "anm: error: $*" >&2
+    exit 2
+}
+
+cd "$SLURM_SUBMIT_DIR" || fail "$SLURM_SUBMIT_DIR is not on node $(hostname); submit from a folder that all nodes share"
+[ -f slurm/papermill.sbatch ] || fail "$SLURM_SUBMIT_DIR is not the project's folder; cd to it, then sbatch slurm/papermill.sbatch"
+
+python="${ANM_PYTHON:-.venv/bin/python}"
+[ -n "${ANM_PYTHON:-}" ] || [ -x "$python" ] || python=python3
+if ! why=$("$python" -c 'import anm.study' 2>&1); then
+    fail "$python cannot import anm (${why##*$'\n'}); run make setup on the login node," \
+        "or name the python of another environment: ANM_PYTHON=/path/to/python sbatch ..."
+fi
