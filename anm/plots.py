@@ -1,0 +1,300 @@
+"""Figures of the study. Each function takes tidy data (anm.frames) and `ax`, and returns `ax`.
+
+    ax = plots.seed_points(scores, references)            # a new axes
+    plots.learning_curves(learning, references, ax=ax)    # one of yours
+
+A strategy keeps its colour, marker and line style in every figure, so that the figures also read
+in grey. `style()` gives the settings that the report draws with: `with plots.style(): ...`.
+Points carry their run and seed as the artist's url ("tip:..."), which the report shows on hover.
+"""
+
+import matplotlib
+import matplotlib.ticker
+import numpy as np
+import pandas as pd
+
+from anm.frames import in_order
+
+INK, MUTED, GRID, BAND = "#1c1e21", "#565c64", "#dfe2e6", "#c9cfd6"
+LOOKS = {"none": ("#3b3f45", "o", "-"), "random": ("#0072b2", "s", "--"), "adversarial": ("#d55e00", "^", "-.")}
+MORE_LOOKS = (("#00795a", "D", ":"), ("#882255", "v", (0, (5, 1))), ("#7a6a00", "P", (0, (3, 1, 1, 1))),
+              ("#5b4bc4", "X", (0, (1, 1))), ("#a1395f", "*", (0, (8, 2))))
+REFERENCE_LINES = {"constant": (0, (1, 3)), "affine": (0, (7, 3)), "published": (0, (3, 2, 1, 2))}
+LOG_FROM = 20.0  # axes whose values span a larger factor are logarithmic
+TEXT_LIMIT = 26
+
+
+def style():
+    """The report's drawing settings, as a context."""
+    return matplotlib.rc_context({
+        "font.size": 11, "font.family": "sans-serif", "axes.titlesize": 11.5, "axes.titleweight": "bold",
+        "axes.titlelocation": "left", "axes.labelsize": 11, "axes.edgecolor": MUTED, "axes.labelcolor": INK,
+        "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8, "text.color": INK,
+        "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+        "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.8, "lines.markersize": 6,
+        "legend.frameon": False, "legend.fontsize": 10, "svg.fonttype": "none", "svg.hashsalt": "anm",
+        "axes.formatter.limits": (-4, 5), "axes.formatter.use_mathtext": False, "axes.unicode_minus": True})
+
+
+def looks(strategies: pd.Series) -> dict[str, tuple]:
+    """(colour, marker, line style) of each strategy; those beyond the study's three take the next free ones.
+
+    A categorical column gives a strategy the same look in every figure, whether or not the others are in it.
+    """
+    names = strategies.cat.categories if isinstance(strategies.dtype, pd.CategoricalDtype) else strategies
+    others = [s for s in in_order(names) if s not in LOOKS]
+    return LOOKS | {s: MORE_LOOKS[i % len(MORE_LOOKS)] for i, s in enumerate(others)}
+
+
+def plain(text, limit: int = TEXT_LIMIT) -> str:
+    """Text from a record as figure text: one line, shortened, never read as a formula."""
+    line = " ".join(str(text).split())
+    return (line if len(line) <= limit else line[:limit - 1] + "…").replace("$", r"\$")
+
+
+def seed_points(scores: pd.DataFrame, references=None, ax=None):
+    """MSE of every seed by strategy, the mean as a bar across them, and the reference lines.
+
+    scores: columns run, strategy, seed, mse (one energy, one split). references: name -> MSE.
+    """
+    ax = _axes(ax)
+    strategies = in_order(scores["strategy"])
+    for x, (_, look, mine) in enumerate(_by_strategy(scores)):
+        _points(ax, x + _spread(len(mine)), mine["mse"], _tips(mine, "mse"), look)
+        ax.hlines(mine["mse"].mean(), x - 0.32, x + 0.32, color=look[0], linewidth=2.4)
+    _log_if_wide(ax, scores["mse"], references)
+    ax.set_xlim(-0.6, len(strategies) - 0.4)
+    ax.set_xticks(range(len(strategies)), [plain(s, 14) for s in strategies])
+    ax.set_ylabel("MSE")
+    ax.grid(axis="x", visible=False)
+    return reference_lines(ax, references)
+
+
+def overview(scores: pd.DataFrame, references=None, ax=None):
+    """MSE of every seed of several energies (one split), strategies side by side within each energy.
+
+    scores: columns run, energy, strategy, seed, mse. references: name -> MSE.
+    """
+    ax = _axes(ax)
+    energies, strategies = in_order(scores["energy"]), in_order(scores["strategy"])
+    for place, (strategy, look, mine) in enumerate(_by_strategy(scores)):
+        x = mine["energy"].map(energies.index) + 0.8 * ((place + 0.5) / len(strategies) - 0.5)
+        points = _points(ax, x, mine["mse"], _tips(mine, "mse"), look)
+        points.set_label(plain(strategy))
+    _log_if_wide(ax, scores["mse"], references)
+    ax.set_xlim(-0.6, len(energies) - 0.4)
+    ax.set_xticks(range(len(energies)), [plain(e, 14) for e in energies])
+    ax.set_ylabel("MSE")
+    ax.grid(axis="x", visible=False)
+    return reference_lines(ax, references)
+
+
+def paired_differences(pairs: pd.DataFrame, comparison: pd.DataFrame, margin: float = 1.0, ax=None):
+    """Per-seed differences from the baseline in percent of its mean, their interval, the equivalence band.
+
+    pairs: strategy, seed, run, percent. comparison: strategy, percent, low, high. margin: half width of the
+    band, in percent.
+    """
+    ax = _axes(ax)
+    strategies = in_order(comparison["strategy"])
+    ax.axvspan(-margin, margin, color=BAND, alpha=0.55, linewidth=0, label=f"within ±{margin:g} %: no difference that matters")
+    ax.axvline(0, color=INK, linewidth=1)
+    for y, (strategy, look, row) in enumerate(_by_strategy(comparison)):
+        mine = pairs[pairs["strategy"] == strategy].sort_values("seed")
+        _points(ax, mine["percent"], y - 0.16 + 0.5 * _spread(len(mine)), _tips(mine, "percent", " %"), look)
+        ax.plot([*row["low"], *row["high"]], [y + 0.22] * 2, color=look[0], linewidth=3, solid_capstyle="butt")
+        ax.plot(row["percent"], [y + 0.22], marker="|", color=look[0], markersize=14, markeredgewidth=2.4)
+    ax.set_yticks(range(len(strategies)), [plain(s, 14) for s in strategies])
+    ax.set_ylim(len(strategies) - 0.4, -0.75)
+    ax.set_xlabel("difference in MSE from none, % (left: better)")
+    ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    ax.grid(axis="y", visible=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), handlelength=1.2)
+    return ax
+
+
+def learning_curves(learning: pd.DataFrame, references=None, ax=None):
+    """MSE of the averaged weights by training step: mean over seeds, the band from lowest to highest seed."""
+    ax = _lines(_axes(ax), learning, "step", "mse")
+    _log_if_wide(ax, learning["mse"], references)
+    _steps(ax, "MSE, same, averaged weights")
+    return reference_lines(ax, references)
+
+
+def loss_curves(losses: pd.DataFrame, term: str = "loss", ax=None):
+    """One term of the loss (loss, denoise, contrast, grad_norm) by training step."""
+    rows = losses[losses["term"] == term].dropna(subset="value")
+    ax = _lines(_axes(ax), rows, "step", "value")
+    _log_if_wide(ax, rows["value"])
+    _steps(ax, {"grad_norm": "gradient norm", "denoise": "denoising loss", "contrast": "contrastive loss"}.get(term, term))
+    _legend(ax)
+    return ax
+
+
+def landscape_steps(steps: pd.DataFrame, references=None, ax=None):
+    """MSE by landscape steps a noise level at test time (one split)."""
+    ax = _lines(_axes(ax), steps, "steps", "mse", markers=True)
+    _log_if_wide(ax, steps["mse"], references)
+    ax.set(xlabel="landscape steps a noise level", ylabel="MSE")
+    return reference_lines(ax, references)
+
+
+def conditions(bins: pd.DataFrame, references=None, ax=None):
+    """MSE by condition number (one split): each bin at its geometric middle, on logarithmic axes."""
+    middle = np.sqrt(bins["low"].clip(lower=1.0) * bins["high"])
+    ax = _lines(_axes(ax), bins.assign(condition=middle), "condition", "mse", markers=True)
+    if len(bins):
+        ax.set(xscale="log", yscale="log")
+    ax.set(xlabel="condition number of A", ylabel="MSE")
+    return reference_lines(ax, references)
+
+
+def ladder(rungs: pd.DataFrame, references=None, ax=None):
+    """MSE at each difficulty; harder to the right. references: name -> {offset: MSE}, known at some rungs."""
+    ax = _lines(_axes(ax), rungs, "offset", "mse", markers=True)
+    for name, known in (references or {}).items():
+        ax.plot(list(known), list(known.values()), color=MUTED, marker="_", markersize=13, markeredgewidth=1.6,
+                linestyle=REFERENCE_LINES.get(name, ":"), linewidth=1.1, label=name)
+    if len(rungs):
+        ax.set(xscale="log", yscale="log")
+        ax.set_xticks(sorted(rungs["offset"].unique()), [f"{c:g}" for c in sorted(rungs["offset"].unique())])
+        ax.minorticks_off()
+        ax.invert_xaxis()
+    ax.set(xlabel="offset c of A = 2RRᵀ + cI (harder →)", ylabel="MSE")
+    _legend(ax)
+    return ax
+
+
+def energies(solving: pd.DataFrame, ax=None):
+    """Energy on arrival at a noise level (thin) and after its landscape steps (thick), while solving `same`."""
+    ax = _axes(ax)
+    for strategy, (colour, marker, line), mine in _by_strategy(solving.dropna(subset="energy_after")):
+        means = mine.groupby("level")[["energy_before", "energy_after"]].mean()
+        ax.plot(means.index, means["energy_before"], color=colour, linestyle=line, linewidth=0.9)
+        ax.plot(means.index, means["energy_after"], color=colour, linestyle=line, marker=marker, label=plain(strategy))
+    _log_if_wide(ax, solving[["energy_before", "energy_after"]].stack())
+    return _levels(ax, "energy")
+
+
+def acceptance(solving: pd.DataFrame, ax=None):
+    """Share of landscape steps that lowered the energy, by noise level, while solving `same`."""
+    ax = _axes(ax)
+    for strategy, (colour, marker, line), mine in _by_strategy(solving.dropna(subset="accepted")):
+        means = 100 * mine.groupby("level")["accepted"].mean()
+        ax.plot(means.index, means, color=colour, linestyle=line, marker=marker, label=plain(strategy))
+    ax.set_ylim(-4, 104)
+    return _levels(ax, "accepted steps, %")
+
+
+def mined(mining: pd.DataFrame, quantity: str = "gap", ax=None):
+    """What the miner made, by noise level: `gap` (energy of negative less answer), `distance`, `accepted` (%)."""
+    ax = _axes(ax)
+    values = mining.assign(gap=mining["energy_negative"] - mining["energy_positive"], accepted=100 * mining["accepted"])
+    for strategy, (colour, marker, line), mine in _by_strategy(values.dropna(subset=quantity)):
+        means = mine.groupby("level")[quantity].mean()
+        ax.plot(means.index, means, color=colour, linestyle=line, marker=marker, label=plain(strategy))
+    names = {"gap": "energy of negative − of answer", "distance": "distance from the answer, RMS",
+             "accepted": "accepted steps of the miner, %"}
+    return _levels(ax, names[quantity])
+
+
+def reference_lines(ax, references=None):
+    """Draws name -> MSE as labelled horizontal lines (names: constant, affine, published), then the legend."""
+    references = {name: value for name, value in (references or {}).items() if np.isfinite(value)}
+    for name, value in references.items():
+        ax.axhline(value, color=MUTED, linestyle=REFERENCE_LINES.get(name, ":"), linewidth=1.3, zorder=1)
+    ax.autoscale_view()
+    heights = _apart([_height(ax, value) for value in references.values()])
+    for (name, _), height in zip(references.items(), heights):
+        ax.annotate(name, (1.0, height), xycoords="axes fraction", xytext=(3, 0), textcoords="offset points",
+                    va="center", fontsize=9.5, color=MUTED, annotation_clip=False)
+    _legend(ax)
+    return ax
+
+
+def _axes(ax):
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        _, ax = plt.subplots()
+    return ax
+
+
+def _by_strategy(table: pd.DataFrame):
+    """(strategy, look, its rows by seed) for each strategy of the table, in order."""
+    look = looks(table["strategy"])
+    rows = table.sort_values("seed", kind="stable") if "seed" in table else table
+    return [(s, look[s], rows[rows["strategy"] == s]) for s in in_order(table["strategy"])]
+
+
+def _spread(count: int) -> np.ndarray:
+    """Places of `count` points side by side, within +-0.22."""
+    return np.linspace(-0.22, 0.22, count) if count > 1 else np.zeros(count)
+
+
+def _points(ax, x, y, tips: list[str], look: tuple):
+    colour, marker, _ = look
+    dots = ax.scatter(x, y, s=34, color=colour, marker=marker, alpha=0.85, linewidth=0, zorder=3)
+    dots.set_urls(tips)
+    return dots
+
+
+def _tips(rows: pd.DataFrame, column: str, unit: str = "") -> list[str]:
+    return [f"tip:{row.strategy}, seed {row.seed}: {getattr(row, column):.6g}{unit} ({row.run})" for row in rows.itertuples()]
+
+
+def _lines(ax, table: pd.DataFrame, x: str, y: str, markers: bool = False):
+    """Mean over seeds with the band from lowest to highest seed, one line a strategy."""
+    for strategy, (colour, marker, line), mine in _by_strategy(table):
+        group = mine.groupby(x)[y].agg(["mean", "min", "max"])
+        ax.fill_between(group.index, group["min"], group["max"], color=colour, alpha=0.18, linewidth=0)
+        ax.plot(group.index, group["mean"], color=colour, linestyle=line, marker=marker if markers else None,
+                label=plain(strategy))
+    return ax
+
+
+def _log_if_wide(ax, values, references=None):
+    values = pd.Series([*values, *(references or {}).values()], dtype=float).dropna()
+    if len(values) and values.min() > 0 and values.max() / values.min() > LOG_FROM:
+        ax.set_yscale("log")
+
+
+def _steps(ax, label: str):
+    ax.set(xlabel="training step", ylabel=label)
+    ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, integer=True))
+    ax.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+
+
+def _levels(ax, label: str):
+    ax.set(xlabel="noise level (noisiest left)", ylabel=label)
+    if not ax.xaxis_inverted():
+        ax.invert_xaxis()
+    ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    _legend(ax)
+    return ax
+
+
+def _legend(ax):
+    """The legend, under the axes; a figure with nothing in it says so."""
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, columnspacing=1.2, handlelength=2.6)
+    elif not ax.has_data():
+        ax.text(0.5, 0.5, "no run has these numbers", transform=ax.transAxes, ha="center", color=MUTED)
+
+
+def _height(ax, value: float) -> float:
+    """Where a value lies on the y axis, as a fraction of its height."""
+    return ax.transAxes.inverted().transform(ax.transData.transform((0, value)))[1]
+
+
+def _apart(heights: list[float], gap: float = 0.065, top: float = 1.02) -> list[float]:
+    """Heights moved as little as keeps labels `gap` apart and below `top`."""
+    placed = np.array(heights, dtype=float)
+    order = np.argsort(placed, kind="stable")
+    for low, high in zip(order, order[1:]):
+        placed[high] = max(placed[high], placed[low] + gap)
+    limit = top
+    for index in order[::-1]:
+        placed[index] = min(placed[index], limit)
+        limit = placed[index] - gap
+    return placed.tolist()

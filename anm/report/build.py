@@ -1,0 +1,48 @@
+"""From a folder of executed notebooks to the page."""
+
+import os
+from pathlib import Path
+
+from anm.page import to_html
+from anm.report.findings import ANALYSIS
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "analysis.ipynb"
+TITLE = "Does adversarial negative mining help?"
+
+
+def build_report(folder: str | Path, output: str | Path | None = None, notebook: str | Path = NOTEBOOK) -> Path:
+    """Writes the report of the executed notebooks in `folder` and returns its path (default: summary.html there).
+
+    The executed analysis notebook is kept beside it, as <name>.analysis.ipynb. Both are written whole or not
+    at all. Raises `RecordError` if there is no such folder; a notebook that cannot be read is named in the page.
+    """
+    import nbformat
+
+    from anm.record import RecordError
+
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise RecordError("no such folder", folder)
+    output = Path(output).resolve() if output else folder / "summary.html"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    executed = output.with_name(f"{output.stem}{ANALYSIS}.ipynb")
+    _execute(Path(notebook), executed, runs=os.path.relpath(folder, output.parent))
+    page = to_html(nbformat.read(executed, as_version=4), TITLE)
+    _replace(output, page)
+    return output
+
+
+def _execute(notebook: Path, executed: Path, **parameters):
+    """Runs the notebook in the output's folder, so that its links and its parameter hold where it lies."""
+    import papermill
+
+    part = executed.with_suffix(".part.ipynb")
+    papermill.execute_notebook(notebook, part, parameters=parameters, cwd=executed.parent, kernel_name="python3",
+                               progress_bar=False)
+    os.replace(part, executed)
+
+
+def _replace(path: Path, text: str):
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,176 @@
+"""A folder of executed notebooks, gathered: records, scores, comparisons, references, and what is missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from anm import frames
+from anm.params import NOT_IDENTITY, parse_seeds
+from anm.record import Refused, collect_runs, read_run
+from anm.references import IRED, PUBLISHED, Published, reference_table
+from anm.stats import compare, summarise
+
+PLAN = ("none", "random", "adversarial")
+BASELINE = "none"
+SPLITS = ("same", "harder")
+BEST = next(p for p in PUBLISHED if (p.source, p.table, p.method) == (IRED, "1", "IRED"))
+PUBLISHED_N = 20
+LARGEST_N, MOST_PROBLEMS = 64, 20_000  # bounds on what the references cost
+ANALYSIS = ".analysis"  # in the name of the report's own executed notebook, which is no run
+# Settings that a strategy does not use: they may differ from those of the runs it is compared with.
+UNUSED = {"none": {"mining_opt_steps", "mining_noise_scale", "contrastive_weight"},
+          "random": {"mining_opt_steps", "mining_noise_scale"}}
+NOT_COMPARED = NOT_IDENTITY | {"strategy", "energy", "seeds"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the report says rests on this alone.
+
+    plan: strategies that should be there. records: run (file name) -> record, the strategy under the name that
+    the report compares it by. refused: notebooks that do not count, with the reason. scores: one row per
+    (run, seed, split), as `anm.record.collect_runs` gives them.
+    """
+
+    plan: tuple[str, ...]
+    records: dict[str, dict]
+    refused: tuple[Refused, ...]
+    scores: pd.DataFrame
+
+    @property
+    def energies(self) -> list[str]:
+        return frames.in_order(record["params"]["energy"] for record in self.records.values())
+
+    @cached_property
+    def comparison(self) -> pd.DataFrame:
+        """Every pair of strategies, by energy and split; the family of Holm's correction is one energy and split."""
+        return _stacked(self.scores, lambda rows: compare(seeds_of(rows), baseline=BASELINE))
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Mean over seeds with its interval, by energy, split and strategy."""
+        return _stacked(self.scores, lambda rows: summarise(seeds_of(rows)))
+
+    @cached_property
+    def references(self) -> pd.DataFrame:
+        """What needs no network, on the frozen problems that the runs were scored on (none for n out of bounds)."""
+        if not self.records or not 1 <= self.n <= LARGEST_N:
+            return pd.DataFrame(columns=["reference", "mse_same", "mse_same_se", "mse_harder", "mse_harder_se"])
+        return reference_table(self.n, max(2, min(self.problems, MOST_PROBLEMS)))
+
+    @property
+    def published(self) -> Published | None:
+        """The best published figure for this task, where the runs are at its n."""
+        return BEST if self.records and self.n == PUBLISHED_N else None
+
+    @property
+    def n(self) -> int:
+        """The side of the matrices; of most runs, where they differ."""
+        return int(self.scores["n"].mode().iloc[0])
+
+    @property
+    def problems(self) -> int:
+        """Test problems a difficulty; the most that any run was scored on."""
+        return int(self.scores["problems"].max())
+
+    def __repr__(self) -> str:
+        return f"Findings({len(self.records)} runs, {len(self.refused)} refused)"
+
+
+def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
+    """The findings of a folder of executed notebooks. Raises `RecordError` if there is no such folder."""
+    scores, refused = collect_runs(folder)
+    refused = tuple(r for r in refused if ANALYSIS not in r.path.suffixes)
+    paths = dict(zip(scores["run"], scores["path"]))
+    records = {run: read_run(path) for run, path in paths.items()}
+    names = arms(records)
+    records = {run: record | {"params": record["params"] | {"strategy": names[run]}} for run, record in records.items()}
+    order = pd.CategoricalDtype(frames.in_order(names.values()))
+    scores = scores.assign(strategy=scores["run"].map(names).astype(order))
+    return Findings(tuple(plan), records, refused, scores)
+
+
+def arms(records: Mapping[str, dict]) -> dict[str, str]:
+    """The name that each run is compared under: its strategy, with the settings in which runs of one strategy
+    and energy differ ("adversarial (mining_opt_steps 8)")."""
+    groups: dict[tuple, list[str]] = {}
+    for run, record in records.items():
+        groups.setdefault((record["params"]["energy"], record["params"]["strategy"]), []).append(run)
+    names = {}
+    for (_, strategy), runs in groups.items():
+        differing = _differing({run: records[run]["params"] for run in runs}, unused={})
+        for run in runs:
+            detail = ", ".join(f"{name} {records[run]['params'].get(name)}" for name in differing)
+            names[run] = f"{strategy} ({detail})" if detail else strategy
+    return names
+
+
+def missing(findings: Findings) -> list[str]:
+    """What the plan asks for and the folder lacks, and what makes runs hard to compare; one sentence each."""
+    found = [] if findings.records else ["There is no run that counts."]
+    for energy in findings.energies:
+        found += _absent(findings, energy) + _unequal(findings, energy)
+    for row in findings.scores[findings.scores["mse"].isna()].itertuples():
+        found.append(f"{row.run}: seed {row.seed} has no finite MSE on {row.split}; it is left out.")
+    for run, record in findings.records.items():
+        if record["provenance"]["git_dirty"]:
+            found.append(f"{run} was made with code that differs from its commit.")
+    return found
+
+
+def seeds_of(rows: pd.DataFrame) -> dict[str, dict[int, float]]:
+    """strategy -> {seed: MSE}, the finite ones."""
+    rows = rows.dropna(subset="mse")
+    return {s: dict(zip(mine["seed"], mine["mse"])) for s in frames.in_order(rows["strategy"])
+            for mine in [rows[rows["strategy"] == s]]}
+
+
+def _absent(findings: Findings, energy: str) -> list[str]:
+    """Strategies without a run, and seeds that one strategy has and another lacks."""
+    seeds: dict[str, set] = {}
+    for record in findings.records.values():
+        if record["params"]["energy"] == energy:
+            seeds.setdefault(record["params"]["strategy"], set()).update(parse_seeds(record["params"]["seeds"]))
+    every = set().union(*seeds.values())
+    return ([f"{energy}: no run of {s}." for s in findings.plan if s not in seeds]
+            + [f"{energy}: {s} lacks seed{'s'[:len(every - mine) > 1]} {listed(every - mine)}, which another strategy has."
+               for s, mine in seeds.items() if every - mine])
+
+
+def _unequal(findings: Findings, energy: str) -> list[str]:
+    """Settings and test sets that differ between the strategies of one energy."""
+    params = {run: record["params"] for run, record in findings.records.items() if record["params"]["energy"] == energy}
+    found = [f"{energy}: the runs differ in {name} ({', '.join(values)}), so a difference between them may come from that."
+             for name, values in _differing(params).items()]
+    scored = findings.scores[findings.scores["energy"] == energy].groupby("split")["problems"].nunique()
+    return found + [f"{energy}: the runs were scored on different numbers of problems ({split})."
+                    for split, count in scored.items() if count > 1]
+
+
+def unequal(findings: Findings, energy: str) -> bool:
+    """Whether runs of this energy differ in more than their strategy."""
+    return bool(_unequal(findings, energy))
+
+
+def _differing(params: Mapping[str, dict], unused: Mapping[str, set] = UNUSED) -> dict[str, list[str]]:
+    """setting -> its values as text, where runs that use the setting differ in it."""
+    names = sorted(set().union(*params.values()) - NOT_COMPARED)
+    values = {name: sorted({str(p.get(name)) for p in params.values() if name not in unused.get(p["strategy"], ())})
+              for name in names}
+    return {name: found for name, found in values.items() if len(found) > 1}
+
+
+def listed(numbers) -> str:
+    return ", ".join(map(str, sorted(numbers)))
+
+
+def _stacked(scores: pd.DataFrame, table) -> pd.DataFrame:
+    """`table(rows)` of every energy and split, one below the other, with columns energy and split in front."""
+    energies = frames.in_order(scores["energy"])
+    parts = [table(rows).assign(energy=energy, split=split)
+             for (energy, split), rows in scores.groupby(["energy", "split"], sort=False) if rows["mse"].notna().any()]
+    parts.sort(key=lambda part: energies.index(part["energy"].iloc[0]))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["energy", "split"])

@@ -1,0 +1,107 @@
+"""What there is to see in each figure, in numbers: one sentence an energy, made from the same table as the figure."""
+
+import pandas as pd
+
+from anm import frames
+from anm.page import Html, paragraphs
+from anm.report.findings import BASELINE, Findings
+from anm.report.words import capital, number, percent, tag
+
+LAST = 0.2  # share of training that "the end" means
+LEVEL = 0.005  # a change below this share of the error counts as level
+
+
+def learning(findings: Findings) -> Html:
+    """Whether training had levelled off."""
+    def say(rows: pd.DataFrame) -> str:
+        return f"over the last fifth of training the error changed by {_by_strategy(rows, _end_change)}"
+
+    return _sentences(findings, frames.learning(findings.records).dropna(subset="mse"), say)
+
+
+def thinking(findings: Findings) -> Html:
+    """What more landscape steps than the standard buy."""
+    def say(rows: pd.DataFrame) -> str:
+        standard, most = _standard_steps(findings, rows), int(rows["steps"].max())
+        parts = [f"{split}: {_by_strategy(mine, lambda r: _change(r, 'steps', standard, most))}" for split, mine in rows.groupby("split", sort=False)]
+        return f"from {standard} to {most} landscape steps a level the error changes, {'; '.join(parts)}"
+
+    return _sentences(findings, frames.landscape_steps(findings.records).dropna(subset="mse"), say)
+
+
+def conditions(findings: Findings) -> Html:
+    """How much of the error the worst-conditioned problems make."""
+    def say(rows: pd.DataFrame) -> str:
+        rows = _first_strategy(rows[(rows["split"] == "same") & (rows["problems"] > 0)])
+        worst = rows[rows["low"] == rows["low"].max()]
+        share = (worst["mse"] * worst["problems"]).sum() / (rows["mse"] * rows["problems"]).sum()
+        among = worst["problems"].sum() / rows["problems"].sum()
+        return (f"the {percent(among, sign=False)} of problems with a condition number of {number(worst['low'].iloc[0])} or more "
+                f"make {percent(share, sign=False)} of the error on same ({rows['strategy'].iloc[0]})")
+
+    return _sentences(findings, frames.conditions(findings.records).dropna(subset="mse"), say)
+
+
+def ladder(findings: Findings) -> Html:
+    """How much worse the hardest rung is than the easiest."""
+    def say(rows: pd.DataFrame) -> str:
+        easy, hard = rows["offset"].max(), rows["offset"].min()
+        ratios = _by_strategy(rows, lambda r: f"{number(_at(r, 'offset', hard) / _at(r, 'offset', easy), 2)} times")
+        return f"from c = {easy:g} to c = {hard:g} the error grows {ratios}"
+
+    return _sentences(findings, frames.ladder(findings.records).dropna(subset="mse"), say)
+
+
+def solving(findings: Findings) -> Html:
+    """How many landscape steps were kept."""
+    def say(rows: pd.DataFrame) -> str:
+        return f"share of landscape steps that lowered the energy: {_by_strategy(rows, lambda r: percent(r['accepted'].mean(), sign=False))}"
+
+    return _sentences(findings, frames.solving(findings.records).dropna(subset="accepted"), say)
+
+
+def mining(findings: Findings) -> Html:
+    """How far from the answer the negatives are."""
+    def say(rows: pd.DataFrame) -> str:
+        return f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}"
+
+    return _sentences(findings, frames.mining(findings.records).dropna(subset="distance"), say)
+
+
+def _sentences(findings: Findings, table: pd.DataFrame, say) -> Html:
+    """`say(rows)` for each energy that has rows, as paragraphs."""
+    return paragraphs((f"{tag(findings, energy)}{capital(say(rows))}." for energy in findings.energies
+                       for rows in [table[table["energy"] == energy]] if len(rows)), "finding")
+
+
+def _by_strategy(rows: pd.DataFrame, value) -> str:
+    """"none <value>, random <value>, ..." """
+    return ", ".join(f"{s} {value(rows[rows['strategy'] == s])}" for s in frames.in_order(rows["strategy"]))
+
+
+def _first_strategy(rows: pd.DataFrame) -> pd.DataFrame:
+    names = frames.in_order(rows["strategy"])
+    return rows[rows["strategy"] == (BASELINE if BASELINE in names else names[0])]
+
+
+def _at(rows: pd.DataFrame, column: str, value: float) -> float:
+    """Mean error over seeds where the column has this value; NaN where it never has."""
+    return float(rows.loc[rows[column] == value, "mse"].mean())
+
+
+def _change(rows: pd.DataFrame, column: str, start: float, end: float) -> str:
+    return percent(_at(rows, column, end) / _at(rows, column, start) - 1)
+
+
+def _end_change(rows: pd.DataFrame) -> str:
+    last = rows["step"].max()
+    start = rows.loc[rows["step"] <= (1 - LAST) * last, "step"].max()
+    change = _at(rows, "step", last) / _at(rows, "step", start) - 1
+    return f"{percent(change)}{' (level)' if abs(change) < LEVEL else ''}"
+
+
+def _standard_steps(findings: Findings, rows: pd.DataFrame) -> int:
+    """The landscape steps of the primary score, if measured here; else the fewest measured."""
+    used = {record["params"].get("landscape_steps") for record in findings.records.values()}
+    known = sorted(set(rows["steps"]) & used)
+    return int(known[0] if known else rows["steps"].min())

@@ -1,0 +1,209 @@
+"""What the numbers say, in sentences. No number here is typed: each comes from the findings."""
+
+import math
+
+import pandas as pd
+
+from anm.report.findings import BASELINE, Findings, unequal
+from anm.stats import MARGIN, MIN_SEEDS
+
+THIN = "\u202f"  # a narrow space that does not break
+PROBLEMS = {"same": "problems as in training", "harder": "harder problems"}
+NEAR = 1.1  # within this factor of the affine fit counts as on its plateau
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value, digits: int = 3) -> str:
+    """A number for a reader: `digits` significant ones, powers of ten written out ("2.3 × 10⁻⁶")."""
+    if value is None or not math.isfinite(value):
+        return "—"
+    if value != 0 and not 1e-4 <= abs(value) < 1e5:
+        factor, power = f"{value:.{digits - 1}e}".split("e")
+        return f"{factor} × 10{str(int(power)).translate(SUPERSCRIPTS)}".replace("-", "−")
+    value = float(f"{value:.{digits - 1}e}")
+    places = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
+    return f"{value:,.{places}f}".replace("-", "−")
+
+
+def percent(value: float, sign: bool = True) -> str:
+    """A share as percent, with its sign."""
+    if not math.isfinite(value):
+        return "—"
+    return f"{'−' if value < 0 else '+' if sign else ''}{number(100 * abs(value), 2)}{THIN}%"
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def interval(row) -> str:
+    """A difference in percent with its interval, or that there is none."""
+    base = row["margin"] / MARGIN
+    if not math.isfinite(base):
+        return "—"
+    low, high = row["ci_low"] / base, row["ci_high"] / base
+    spread = f"95{THIN}% interval {percent(low)} to {percent(high)}" if math.isfinite(low) else "one seed, no interval"
+    return f"{percent(row['relative'])} ({spread})"
+
+
+def span(low: float, high: float, digits: int = 4) -> str:
+    """Two numbers as "low to high", with a power of ten that they share written once."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "—"
+    first, second = number(low, digits), number(high, digits)
+    factor, times, power = first.partition(" × ")
+    return f"{factor} to {second}" if times and second.endswith(f" × {power}") else f"{first} to {second}"
+
+
+def scale(findings: Findings) -> str:
+    """What was run, in one line: n, steps, batch, seeds, test problems, devices."""
+    if not findings.records:
+        return "No finished run."
+    params = [record["params"] for record in findings.records.values()]
+    seeds = findings.scores["seed"].nunique()
+    return (f"Scale: n = {_span(p['n'] for p in params)}, {_span(p['train_steps'] for p in params)} training steps, "
+            f"batch {_span(p['batch_size'] for p in params)}, {counted(seeds, 'seed')}, {_span(findings.scores['problems'])} "
+            f"test problems a difficulty, {counted(len(params), 'run')} on {_devices(findings)}.")
+
+
+def verdict(findings: Findings) -> str:
+    """The answer in words, one line an energy."""
+    return "\n".join(answer(findings, energy) for energy in findings.energies) or "No answer yet: there is no finished run."
+
+
+def answer(findings: Findings, energy: str, strategy: str = "adversarial", split: str = "same") -> str:
+    """Whether a strategy helps against no mining, for one energy and difficulty."""
+    row = difference(findings, energy, strategy, split)
+    who, place = f"{strategy} mining", f"with the {energy} energy"
+    if row is None:
+        return f"No answer yet {place}: {_lacking(findings, energy, strategy)}."
+    effect = f"MSE on {PROBLEMS[split]} {interval(row)} against no mining"
+    if unequal(findings, energy):
+        return f"No claim: the runs {place} differ in more than their strategy. {capital(who)}: {effect}."
+    if not row["claim"]:
+        return (f"No claim yet {place}: {counted(int(row['n_seeds']), 'paired seed')}, and a claim needs {MIN_SEEDS}. "
+                f"So far, {who}: {effect}.")
+    return f"{capital(place)}, {who} {_judgement(row)}: {effect}."
+
+
+def brief(findings: Findings, energy: str, strategy: str, against: str, split: str) -> str:
+    """One comparison in a line; nothing where no seed is shared."""
+    row = difference(findings, energy, strategy, split, against)
+    if row is None:
+        return ""
+    claim = row["claim"] and not unequal(findings, energy)
+    return f"{capital(strategy)} against {against}, {PROBLEMS[split]}: {interval(row)}; {_outcome(row) if claim else 'no claim'}."
+
+
+def difference(findings: Findings, energy: str, strategy: str, split: str, against: str = BASELINE):
+    """The row of the comparison, or None where no seed is shared."""
+    table = findings.comparison
+    if "strategy" not in table:
+        return None
+    rows = table[(table["energy"] == energy) & (table["split"] == split) & (table["strategy"] == strategy)
+                 & (table["against"] == against) & (table["n_seeds"] > 0)]
+    return None if rows.empty else rows.iloc[0]
+
+
+def details(findings: Findings, energy: str) -> list[str]:
+    """What goes with the verdict on an energy, one sentence each: the plateau, the control, harder problems, the cost."""
+    controls = [s for s in findings.plan if s not in (BASELINE, "adversarial")]
+    found = [plateau(findings, energy)]
+    found += [brief(findings, energy, control, BASELINE, "same") for control in controls]
+    found += [brief(findings, energy, "adversarial", control, "same") for control in controls]
+    found += [brief(findings, energy, "adversarial", BASELINE, "harder"), cost(findings, energy)]
+    return [text for text in found if text]
+
+
+def plateau(findings: Findings, energy: str) -> str:
+    """Where the strategies stand beside the affine fit of two numbers and the constant answer."""
+    means = summary(findings, energy, "same")
+    affine, constant = reference(findings, "affine", "same"), reference(findings, "constant", "same")
+    if means.empty or not affine > 0:
+        return ""
+    best, worst = means.loc[means["mean"].idxmin()], means["mean"].max()
+    ratio, fit = best["mean"] / affine, f"an affine fit of two numbers ({number(affine)})"
+    beside = f"The best mean, {number(best['mean'])} ({best['strategy']}), is"
+    if best["mean"] > constant:
+        return f"{beside} worse than answering with the mean inverse whatever the problem ({number(constant)}): training has barely begun."
+    if ratio > NEAR:
+        return f"{beside} {number(ratio, 2)} times the error of {fit}: not trained far enough to reach even that."
+    if ratio > 1 / NEAR:
+        tail = ", as is every other" if worst < NEAR * affine else ""
+        return (f"{beside} within {percent(abs(ratio - 1), sign=False)} of {fit}{tail}. "
+                "On that plateau a difference says little about mining.")
+    return f"{beside} {number(1 / ratio, 2)} times lower than {fit}."
+
+
+def cost(findings: Findings, energy: str) -> str:
+    """What a step of each strategy costs beside a step of none, where the same machine ran them."""
+    rows = findings.scores[findings.scores["energy"] == energy]
+    if _machines(findings, energy) != 1 or BASELINE not in set(rows["strategy"]):
+        return ""
+    steps = rows.groupby("strategy", observed=True)["seconds_per_step"].mean()
+    ratios = [f"{s} {number(steps[s] / steps[BASELINE], 2)}" for s in steps.index if s != BASELINE and steps[s] > 0]
+    return f"A training step costs, in steps of {BASELINE}: {', '.join(ratios)}." if ratios and steps[BASELINE] > 0 else ""
+
+
+def summary(findings: Findings, energy: str, split: str) -> pd.DataFrame:
+    """Rows of the summary for one energy and split."""
+    table = findings.summary
+    return table[(table["energy"] == energy) & (table["split"] == split)] if len(table) else table
+
+
+def reference(findings: Findings, name: str, split: str) -> float:
+    """A reference's MSE on a split (`published`: the best published figure); NaN where there is none."""
+    if name == "published":
+        return getattr(findings.published, f"mse_{split}", math.nan)
+    table = findings.references.set_index("reference")
+    return float(table.loc[name, f"mse_{split}"]) if name in table.index else math.nan
+
+
+def tag(findings: Findings, energy: str) -> str:
+    """"<energy>: " where the report has several energies."""
+    return f"{energy}: " if len(findings.energies) > 1 else ""
+
+
+def _outcome(row) -> str:
+    """A comparison's outcome in a few words."""
+    if row["equivalent"]:
+        return "there, but too small to matter" if row["significant"] else "no difference that matters"
+    return ("better" if row["relative"] < 0 else "worse") if row["significant"] else "undecided"
+
+
+def _judgement(row) -> str:
+    direction = "helps" if row["relative"] < 0 else "hurts"
+    if row["significant"] and row["equivalent"]:
+        return f"{direction}, but by less than matters (within ±{100 * MARGIN:g} %)"
+    if row["equivalent"]:
+        return f"makes no difference that matters (within ±{100 * MARGIN:g} %)"
+    if row["significant"]:
+        return direction
+    return "leaves the question open: neither a difference nor its absence is shown"
+
+
+def _lacking(findings: Findings, energy: str, strategy: str) -> str:
+    have = set(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])
+    lacking = [s for s in (BASELINE, strategy) if s not in have]
+    return f"there is no run of {' or of '.join(lacking)}" if lacking else f"{strategy} and {BASELINE} share no seed with a score"
+
+
+def _span(values) -> str:
+    """One value, or "low to high"."""
+    low, high = min(values := list(values)), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _devices(findings: Findings) -> str:
+    names = {(record["provenance"]["machine"].get("gpu") or record["provenance"]["machine"].get("cpu") or "?")
+             for record in findings.records.values()}
+    return ", ".join(sorted(names))
+
+
+def _machines(findings: Findings, energy: str) -> int:
+    return len({(record["provenance"]["device"], str(record["provenance"]["machine"]))
+                for record in findings.records.values() if record["params"]["energy"] == energy})
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
