@@ -25,9 +25,21 @@ def problem_from(R: Tensor, offset: float) -> Tensor:
 
 
 def inverse(A: Tensor) -> Tensor:
-    """The inverse of symmetric positive definite A (..., n, n) through its Cholesky factor."""
-    factor, _ = torch.linalg.cholesky_ex(A)
-    return torch.cholesky_inverse(factor)
+    """The inverse of symmetric positive definite A (S, B, n, n), by Gauss-Jordan elimination without pivoting.
+
+    Stable for such matrices; all of them go through each of the n eliminations together, which is faster than a
+    Cholesky factor of each, and as accurate. Source: Golub and Van Loan 2013, sections 4.2 and 3.2.
+    """
+    M = A.flatten(0, -3).permute(1, 2, 0).contiguous()  # the matrices' index last: (n, n, S B)
+    for k in range(len(M)):
+        row = M[k] * M[k, k].reciprocal()
+        column = M[:, k].clone()
+        row[k] = M[k, k].reciprocal()
+        column[k] -= 1
+        M[:, k] = 0
+        M[k, k] = 1
+        M.addcmul_(column[:, None], row[None], value=-1)
+    return M.permute(2, 0, 1).reshape(A.shape)
 
 
 def draw_problems(R: Tensor, offset: float = OFFSETS["same"]) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ and noised to the level of its row with the noise of the positive beside it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,22 +23,25 @@ from anm.streams import Streams
 class Mine:
     """What a miner may use, at one training step.
 
-    A, x0: problems and answers (S, B, n, n). t: noise levels (S, B). eps: the noise that the positive gets, which
-    the negative will get too (S, B, n, n). landscape: the energy over x_t for these problems and levels, with the
-    weights of now. state: tensors that the miner keeps from step to step; checkpoints carry them.
+    A, x0: problems and answers (S, B, n, n). t: noise levels (S, B). landscape: the energy over x_t for these
+    problems and levels, with the weights of now. state: tensors that the miner keeps from step to step; checkpoints carry them.
     measured: what the miner learnt on the way, per row (S, B), for the log.
     """
 
     A: Tensor
     x0: Tensor
     t: Tensor
-    eps: Tensor
     landscape: Landscape
     schedule: Schedule
     params: RunParams
     streams: Streams
     state: dict[str, Tensor]
     measured: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def eps(self) -> Tensor:
+        """The noise that the positive gets, and the negative too, (S, B, n, n); drawn when it is first asked for."""
+        return self.streams.normal("contrast", *self.x0.shape[1:])
 
     def normal(self) -> Tensor:
         """N(0, 1) from the miner's own stream, in the shape of the answers."""

@@ -6,8 +6,10 @@ import importlib
 import json
 import math
 import os
+import re
 import sys
 import tempfile
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +21,9 @@ CHOICES: dict[str, dict[str, Any]] = {"strategy": {}, "energy": {}}
 PRECISIONS = ("float32", "tf32", "bfloat16")
 # What leaves the trained weights as they are: a run may be resumed or evaluated again with other values of these.
 NOT_IDENTITY = {"checkpoint_dir", "resume", "device", "test_problems"}
+
+# What other code calls some settings, to be answered with the name here.
+ELSEWHERE = {"rank": "n", "dim": "n", "lr": "learning_rate", "epochs": "train_steps", "timesteps": "noise_levels", "gpu": "device"}
 
 
 class ParamError(ValueError):
@@ -33,7 +38,7 @@ def closest(name: str, names) -> str:
 
 def as_number(value) -> float:
     """A number from a number or its spelling; booleans are not numbers."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if isinstance(value, bool) or not isinstance(value, (Real, str)):
         raise ValueError
     return float(value)
 
@@ -62,7 +67,7 @@ def real(low: float, high: float, *, above: bool = False):
             if not math.isfinite(number) or not low <= number <= high or (above and number == low):
                 raise ValueError
             return number
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(f"must be a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}") from None
 
     return Annotated[float, BeforeValidator(parse)]
@@ -80,7 +85,7 @@ def parse_seeds(value) -> tuple[int, ...]:
     """Seeds from "0-9", "0,3,5", "0-4,7" or one integer, in the order given."""
     seeds: list[int] = []
     try:
-        if isinstance(value, bool) or not isinstance(value, (int, str)):
+        if isinstance(value, bool) or not isinstance(value, (Integral, str)):
             raise ValueError
         for part in str(value).split(","):
             first, dash, last = part.strip().partition("-")
@@ -109,7 +114,7 @@ def choice(kind: str):
     def parse(value) -> str:
         if isinstance(value, str) and ":" in value:
             import_choice(value)
-        elif value not in CHOICES[kind]:
+        elif not isinstance(value, str) or value not in CHOICES[kind]:
             names = ", ".join(sorted(CHOICES[kind]))
             raise ValueError(f'must be one of {names}, or "module:name" of your own.{closest(value, CHOICES[kind])}')
         return value
@@ -118,14 +123,17 @@ def choice(kind: str):
 
 
 def import_choice(path: str):
-    """The object named "module:name"; the current folder counts as a place for modules."""
+    """What "module:name" stands for, something to call; the current folder counts as a place for modules."""
     module, _, name = path.partition(":")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f'must be importable as "module:name" ({error})') from None
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a module of the user's own may fail in any way
+        raise ValueError(f'must be importable as "module:name" ({type(error).__name__}: {error})') from None
+    if not callable(found):
+        raise ValueError(f'must be "module:name" of something to call, not of {type(found).__name__}')
+    return found
 
 
 def chosen(kind: str, name: str):
@@ -134,8 +142,7 @@ def chosen(kind: str, name: str):
 
 
 def parse_device(value) -> str:
-    kind, _, index = str(value).partition(":")
-    if value in ("auto", "cpu", "mps") or (kind == "cuda" and (not index and ":" not in str(value) or index.isdigit())):
+    if isinstance(value, str) and re.fullmatch("auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?", value):
         return value
     raise ValueError("must be auto, cpu, mps, cuda or cuda:<index>")
 
@@ -147,7 +154,7 @@ def parse_precision(value) -> str:
 
 
 def parse_folder(value) -> str:
-    if not isinstance(value, (str, Path)) or not str(value).strip():
+    if not isinstance(value, (str, Path)) or not str(value).strip() or "\0" in str(value):
         raise ValueError("must be the path of a folder")
     return str(value)
 
@@ -165,16 +172,16 @@ class RunParams(BaseModel):
     energy: choice("energy") = "mlp"  # the network that is the energy
     n: whole(1, 512) = 20  # side of the matrices
     noise_levels: whole(1, 1000) = 10  # T of the diffusion
-    train_steps: whole(1, 100_000_000) = 400  # optimiser steps
-    batch_size: whole(1, 1_000_000) = 256  # fresh problems a step and seed
-    learning_rate: real(0, 1, above=True) = 1e-4  # Adam's
+    train_steps: whole(1, 100_000_000) = 1000  # optimiser steps
+    batch_size: whole(1, 1_000_000) = 64  # fresh problems a step and seed
+    learning_rate: real(0, 1, above=True) = 1e-3  # Adam's
     seeds: Annotated[str, BeforeValidator(spell_seeds)] = "0-2"  # trained together as one stack
     mining_opt_steps: whole(0, 1000) = 2  # landscape steps that make a negative hard
     mining_noise_scale: real(0, 1000) = 3.0  # noise of the start, in units of the level's noise
     contrastive_weight: real(0, 1000) = 0.5  # weight of the contrastive loss beside the denoising loss
     landscape_steps: whole(0, 10_000) = 5  # per noise level when solving
     answer_bound: real(0, 1e6, above=True) = 2.0  # largest absolute entry an answer may have
-    test_problems: whole(2, 10_000_000) = 1000  # frozen problems per difficulty
+    test_problems: whole(2, 10_000_000) = 500  # frozen problems per difficulty
     device: Annotated[str, BeforeValidator(parse_device)] = "auto"  # auto, cpu, mps, cuda, cuda:1
     precision: Annotated[str, BeforeValidator(parse_precision)] = "float32"  # of matrix products
     checkpoint_dir: Annotated[str, BeforeValidator(parse_folder)] = "checkpoints"  # resumed from and written to
@@ -250,14 +257,24 @@ def check_writable(name: str, folder: str) -> None:
         raise ParamError(f"{name} = {folder!r}: must be a folder that can be written to ({error.strerror})") from None
 
 
+def shown(value) -> str:
+    """A value as it would be written in Python, cut where that is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not spell out a whole number of thousands of digits
+        text = f"a very long {type(value).__name__}"
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
 def explain(problem: dict) -> str:
     """One line of English from one of pydantic's findings."""
-    name = ".".join(map(str, problem["loc"]))
+    name, value = ".".join(map(str, problem["loc"])), shown(problem["input"])
     if problem["type"] == "extra_forbidden":
         known = RunParams.model_fields
-        return f"{name} = {problem['input']!r}: there is no such parameter.{closest(name, known)} Allowed: {', '.join(known)}"
+        hint = closest(ELSEWHERE.get(name.lower(), name), known)
+        return f"{name} = {value}: there is no such parameter.{hint} Allowed: {', '.join(known)}"
     reason = problem.get("ctx", {}).get("error", problem["msg"])
-    return f"{name} = {problem['input']!r}: {reason}"
+    return f"{name} = {value}: {reason}"
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:

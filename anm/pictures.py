@@ -19,20 +19,26 @@ REFERENCE_PROBLEMS = 1000  # enough for a line in a picture
 COLOURS = "RdBu_r"  # symmetric about zero, and told apart by colour-blind readers
 
 
-def grid(rows: list[tuple[str, list[tuple[str, Tensor]]]]):
-    """A grid of matrices as pictures, one labelled row each; a row shares its colour scale. Returns its axes."""
+def grid(rows: list[tuple[str, list[tuple[str, Tensor]]]], shared: bool = True):
+    """A grid of matrices as pictures, one labelled row each, with a colour scale to the row (`shared`) or each its own.
+
+    Returns its axes.
+    """
     columns = max(len(matrices) for _, matrices in rows)
     figure, axes = plt.subplots(len(rows), columns, squeeze=False, figsize=(2.6 * columns, 2.5 * len(rows)), layout="constrained")
     for row_axes, (label, matrices) in zip(axes, rows):
-        largest = max(float(np.nanmax(np.abs(np.asarray(m)))) for _, m in matrices) or 1.0
-        for ax in row_axes[len(matrices) :]:
-            ax.set_axis_off()
-        for ax, (title, matrix) in zip(row_axes, matrices):
-            image = ax.imshow(matrix, cmap=COLOURS, vmin=-largest, vmax=largest, interpolation="nearest")
+        largest = [float(np.nanmax(np.abs(np.asarray(m)))) or 1.0 for _, m in matrices]
+        for ax, (title, matrix), scale in zip(row_axes, matrices, [max(largest)] * len(largest) if shared else largest):
+            image = ax.imshow(matrix, cmap=COLOURS, vmin=-scale, vmax=scale, interpolation="nearest")
             ax.set_title(title, fontsize=9)
             ax.set(xticks=[], yticks=[])
+            if not shared:
+                figure.colorbar(image, ax=ax, shrink=0.8)
         row_axes[0].set_ylabel(label, fontsize=9)
-        figure.colorbar(image, ax=row_axes[: len(matrices)], shrink=0.8)
+        for ax in row_axes[len(matrices) :]:
+            ax.set_axis_off()
+        if shared:
+            figure.colorbar(image, ax=row_axes[: len(matrices)], shrink=0.8)
     return axes
 
 
@@ -41,9 +47,9 @@ def problems(n: int):
     rows = []
     for split, offset in OFFSETS.items():
         test = frozen_problems(n, offset, 1)
-        rows.append((f"{split} (c = {offset})", [("problem A", test.A[0])]))
-        rows.append((f"condition {test.condition[0]:.0f}", [("its inverse X", test.X[0])]))
-    return grid(rows).T
+        pair = [(f"A, condition {test.condition[0]:.0f}", test.A[0]), ("its inverse X", test.X[0])]
+        rows.append((f"{split} (c = {offset})", pair))
+    return grid(rows, shared=False)
 
 
 @torch.no_grad()
@@ -55,14 +61,13 @@ def negatives(solver: Solver):
     A, x0 = (part[:1].to(solver.device).expand(stack, len(levels), -1, -1) for part in (test.A, test.X))
     t = torch.tensor(levels, device=solver.device).expand(stack, -1)
     streams = Streams(params.seed_list, solver.device)
-    eps = streams.normal("contrast", *x0.shape[1:])
     landscape = solver.model.landscape(solver.model.encode(A), t)
-    mine = Mine(A, x0, t, eps, landscape, solver.schedule, params, streams, {})
+    mine = Mine(A, x0, t, landscape, solver.schedule, params, streams, {})
     negative = mine_negative(chosen("strategy", params.strategy), mine)
     shown = [("the answer", test.X[0])]
     if negative is not None:
-        energy, _ = landscape(solver.schedule.noised(negative, t, eps), gradient=False)
-        true_energy, _ = landscape(solver.schedule.noised(x0, t, eps), gradient=False)
+        energy, _ = landscape(solver.schedule.noised(negative, t, mine.eps), gradient=False)
+        true_energy, _ = landscape(solver.schedule.noised(x0, t, mine.eps), gradient=False)
         shown += [
             (f"negative, level {level}\nenergy {energy[0, k]:.3g} (answer {true_energy[0, k]:.3g})", negative[0, k].cpu())
             for k, level in enumerate(levels)

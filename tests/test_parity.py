@@ -55,9 +55,9 @@ def mine(ired, model, schedule):
 
     class Drawn:
         def normal(self, name, *shape):
-            return ired["random_x0"]
+            return ired["eps_contrastive" if name == "contrast" else "random_x0"]
 
-    return Mine(ired["A"], ired["X"], ired["t"], ired["eps_contrastive"], landscape, schedule, params, Drawn(), {})
+    return Mine(ired["A"], ired["X"], ired["t"], landscape, schedule, params, Drawn(), {})
 
 
 def test_schedule(ired, schedule):
