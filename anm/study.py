@@ -4,8 +4,8 @@
     python -m anm.study report --study quick
     python -m anm.study preflight --study full
 
-Exit codes: 0 all is there; 1 a run failed; 2 a setting or this machine will not do; 4 another process is at
-work on the run; 75 stopped by a signal, the same command goes on.
+Exit codes: 0 all is there; 2 a setting or this machine will not do; 3 a run failed; 4 another process is at
+work on the run; 75 stopped by a signal, the same command goes on. (1 is Python's own, for a defect of ours.)
 """
 
 import argparse
@@ -23,7 +23,7 @@ from anm.schema import RecordError
 
 FULL = "full"  # the recorded study; its report is reports/summary.html
 DEATHS = 3  # of a kernel, after which a run is given up
-FAILED_CODE, UNUSABLE, BUSY, STOPPED = 1, 2, 4, 75
+UNUSABLE, FAILURE, BUSY, STOPPED = 2, 3, 4, 75
 
 
 class RunFailed(RuntimeError):
@@ -71,8 +71,8 @@ def train(run: Run, stop: StopRequest) -> None:
         reason = shortcoming(run.part, code)
         if reason is None:
             return
-        if stop.name:
-            raise Stopped(f"{run.path.stem}: stopped by {stop.name}; the same command goes on from its checkpoint")
+        if stop.name or reason.startswith(f"{FAILED}Interrupted:"):
+            raise Stopped(f"{run.path.stem}: stopped by {stop.name or 'a signal to its kernel'}; the same command goes on from its checkpoint")
         if reason.startswith(FAILED):
             raise RunFailed(f"{run.path.stem}: {reason} (in full: {run.part})")
         say(f"{run.path.stem}: the kernel died, {death} of {DEATHS} times ({reason})" + ("; it resumes" if death < DEATHS else ""))
@@ -101,7 +101,7 @@ def run_all(runs: list[Run], wait: float) -> int:
                 return STOPPED
             except (ParamError, Unfit, Busy, RunFailed, OSError) as error:
                 complain(f"{run.path.stem}: {error}" if run.path.stem not in str(error) else error)
-                worst = worst or {Busy: BUSY, RunFailed: FAILED_CODE, OSError: FAILED_CODE}.get(type(error), UNUSABLE)
+                worst = worst or {Busy: BUSY, RunFailed: FAILURE, OSError: FAILURE}.get(type(error), UNUSABLE)
             if stop.name:
                 return STOPPED
     return worst

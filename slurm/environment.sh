@@ -11,7 +11,5 @@ cd "$SLURM_SUBMIT_DIR" || fail "$SLURM_SUBMIT_DIR is not on node $(hostname); su
 
 python="${ANM_PYTHON:-.venv/bin/python}"
 [ -n "${ANM_PYTHON:-}" ] || [ -x "$python" ] || python=python3
-if ! why=$("$python" -c 'import anm.study' 2>&1); then
-    fail "$python cannot import anm (${why##*$'\n'}); run make setup on the login node," \
-        "or name the python of another environment: ANM_PYTHON=/path/to/python sbatch ..."
-fi
+command -v "$python" >/dev/null || fail "$python: no such python; run make setup on the login node," \
+    "or name the python of another environment: ANM_PYTHON=/path/to/python sbatch ..."
