@@ -43,6 +43,6 @@ preflight: $(READY) ## can this machine run the study? says what is missing and 
 	@$(PY) -m anm.study preflight --study $(STUDY) $(addprefix --strategy ,$(STRATEGIES))
 
 clean: ## remove the environment and caches; never a report or a checkpoint
-	@rm -rf $(VENV) build *.egg-info .pytest_cache
+	@rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis
 	@find anm notebooks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 	@for kept in reports checkpoints; do if [ -d $$kept ]; then echo "kept: $$kept/ (delete it yourself if you mean it)"; fi; done

@@ -103,7 +103,7 @@ def parse_seeds(value) -> tuple[int, ...]:
 def spell_seeds(value) -> str:
     """The canonical spelling of seeds: "0-9" for a run without gaps, "0,3,5" otherwise."""
     seeds = parse_seeds(value)
-    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[-1] + 1)):
+    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[0] + len(seeds))):
         return f"{seeds[0]}-{seeds[-1]}"
     return ",".join(map(str, seeds))
 

@@ -1,0 +1,249 @@
+"""Settings: every clear spelling is accepted, everything else is refused by name before any work."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import tiny
+
+from anm.params import CHOICES, NOT_IDENTITY, ParamError, RunParams, chosen, load_yaml, parse_seeds, spell_seeds
+from anm.trainer import train
+
+FIELDS = list(RunParams.model_fields)
+WHOLE, NUMBER, SEEDS, CHOICE = "must be a whole number from", "must be a number", "must be seeds such as", "must be one of"
+
+BAD = [
+    ("strategy", "adverserial", "Did you mean 'adversarial'?"),
+    ("strategy", "Adversarial ", CHOICE),
+    ("strategy", "", "none, random"),
+    ("strategy", None, CHOICE),
+    ("strategy", ["none"], CHOICE),
+    ("strategy", "no_such_module:mine", "No module named 'no_such_module'"),
+    ("strategy", "math:no_such_function", "no_such_function"),
+    ("strategy", "math:pi", "something to call"),
+    ("strategy", ".relative:mine", 'importable as "module:name"'),
+    ("energy", "mpl", "Did you mean 'mlp'?"),
+    ("energy", {}, CHOICE),
+    ("n", 0, f"{WHOLE} 1 to 512"),
+    ("n", -1, WHOLE),
+    ("n", 1.5, WHOLE),
+    ("n", "ten", WHOLE),
+    ("n", True, WHOLE),
+    ("n", None, WHOLE),
+    ("n", [20], WHOLE),
+    ("n", 513, WHOLE),
+    ("n", float("inf"), WHOLE),
+    ("n", 10**400, WHOLE),
+    ("noise_levels", 0, f"{WHOLE} 1 to 1,000"),
+    ("train_steps", 0, WHOLE),
+    ("train_steps", "1e9", WHOLE),
+    ("batch_size", 0, WHOLE),
+    ("batch_size", "2048 rows", WHOLE),
+    ("learning_rate", float("nan"), f"{NUMBER} above 0 and at most 1"),
+    ("learning_rate", "nan", NUMBER),
+    ("learning_rate", "fast", NUMBER),
+    ("learning_rate", 0, NUMBER),
+    ("learning_rate", -1e-4, NUMBER),
+    ("learning_rate", float("inf"), NUMBER),
+    ("learning_rate", 10**400, NUMBER),
+    ("learning_rate", False, NUMBER),
+    ("seeds", "9-0", SEEDS),
+    ("seeds", "", SEEDS),
+    ("seeds", "0-2,2", SEEDS),
+    ("seeds", "0..9", SEEDS),
+    ("seeds", -1, SEEDS),
+    ("seeds", 1.0, SEEDS),
+    ("seeds", [0, 1], SEEDS),
+    ("seeds", "0-1000", SEEDS),
+    ("seeds", str(2**31), SEEDS),
+    ("seeds", "0-" + "9" * 40, SEEDS),
+    ("mining_opt_steps", -1, f"{WHOLE} 0"),
+    ("mining_noise_scale", -0.5, f"{NUMBER} from 0"),
+    ("contrastive_weight", "half", f"{NUMBER} from 0"),
+    ("landscape_steps", 2.5, f"{WHOLE} 0"),
+    ("answer_bound", 0, f"{NUMBER} above 0"),
+    ("test_problems", 1, f"{WHOLE} 2"),
+    ("device", "gpu7", "must be auto, cpu, mps, cuda"),
+    ("device", "cuda:x", "must be auto"),
+    ("device", "cuda:-1", "must be auto"),
+    ("device", "cuda:\u0663", "must be auto"),  # a digit, but not one that torch reads
+    ("device", "cuda:" + "9" * 30, "must be auto"),
+    ("device", 0, "must be auto"),
+    ("precision", "float64", "must be one of float32, tf32, bfloat16"),
+    ("precision", "fp32", "Did you mean"),
+    ("checkpoint_dir", "", "must be the path of a folder"),
+    ("checkpoint_dir", 3, "must be the path of a folder"),
+    ("checkpoint_dir", "a\0b", "must be the path of a folder"),
+    ("resume", "maybe", "must be true or false"),
+    ("resume", None, "must be true or false"),
+    ("stategy", "random", "Did you mean 'strategy'?"),
+    ("rank", 10, "Did you mean 'n'?"),
+    ("lr", 1e-3, "Did you mean 'learning_rate'?"),
+    ("something_else", 1, "there is no such parameter. Allowed: strategy, energy, n,"),
+]
+
+
+@pytest.mark.parametrize("make", [lambda settings: RunParams(**settings), RunParams.from_namespace], ids=["direct", "notebook"])
+@pytest.mark.parametrize("name, value, allowed", BAD)
+def test_a_bad_value_is_named_with_what_is_allowed(make, name, value, allowed, tmp_path):
+    folder = tmp_path / "not-made"
+    with pytest.raises(ParamError) as caught:
+        make({"checkpoint_dir": str(folder), "train_steps": 10} | {name: value})
+    message = str(caught.value)
+    assert message.startswith(f"{name} = {repr(value)[:200]}") and allowed in message and len(message) < 700
+    assert not folder.exists()
+
+
+def test_every_bad_value_is_named_at_once():
+    with pytest.raises(ParamError) as caught:
+        RunParams(n=0, batch_size=0, stategy="none")
+    assert all(f"{part}" in str(caught.value) for part in ("n = 0:", "batch_size = 0:", "stategy = 'none':"))
+
+
+def test_a_notebook_s_other_variables_are_no_settings_but_plain_values_are(tmp_path):
+    namespace = {"n": 4, "checkpoint_dir": str(tmp_path), "_hidden": 1, "In": [""], "Out": {}, "np": np, "solve": print,
+                 "figure": object(), "__name__": "__main__"}
+    assert RunParams.from_namespace(namespace).n == 4
+    with pytest.raises(ParamError, match="ranks = 10: there is no such parameter"):
+        RunParams.from_namespace(namespace | {"ranks": 10})
+
+
+@pytest.mark.parametrize("name, spellings, value", [
+    ("n", [20, 20.0, "20", " 20 ", "2e1", np.int64(20), np.float32(20)], 20),
+    ("learning_rate", [1e-4, "1e-4", "0.0001", np.float64(1e-4)], 1e-4),
+    ("learning_rate", [1, "1", 1.0], 1.0),
+    ("resume", [False, "false", "False", "no", "off", 0, "0"], False),
+    ("resume", [True, "TRUE", "yes", "on", 1, "1"], True),
+    ("seeds", [3, "3", "3-3", np.int64(3), "003"], "3"),
+    ("seeds", ["0-3", "0,1,2,3", "0-1,2-3", " 0-1, 2, 3 "], "0-3"),
+    ("seeds", ["0,3,5"], "0,3,5"),
+    ("seeds", ["0,1,2147483647"], "0,1,2147483647"),
+    ("seeds", ["1-2", "1,2"], "1,2"),
+    ("checkpoint_dir", ["somewhere", Path("somewhere")], "somewhere"),
+])
+def test_every_clear_spelling_is_accepted(name, spellings, value):
+    for spelling in spellings:
+        resolved = RunParams(**{name: spelling}).resolved()[name]
+        assert resolved == value and type(resolved) is type(value)
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=30, unique=True))
+@settings(deadline=None, derandomize=True, max_examples=50)
+def test_seeds_come_back_from_their_spelling_in_order(seeds):
+    spelled = spell_seeds(",".join(map(str, seeds)))
+    assert parse_seeds(spelled) == tuple(seeds) and spell_seeds(spelled) == spelled
+    assert RunParams(seeds=spelled).seed_list == tuple(seeds)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=5)
+    | st.sampled_from(["0-9", "cuda:1", "1e-4", "none", "mlp", "auto", 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5,
+)
+
+
+@given(st.sampled_from(FIELDS), ANYTHING)
+@settings(deadline=None, derandomize=True, max_examples=200)
+def test_anything_is_either_refused_by_name_or_a_value_that_can_be_written_and_read_again(name, value):
+    try:
+        params = RunParams(**{name: value})
+    except ParamError as error:
+        assert str(error).startswith(f"{name} = ")
+    else:
+        again = RunParams(**json.loads(json.dumps(params.resolved(), allow_nan=False)))
+        assert again == params and again.identity() == params.identity()
+
+
+def test_names_and_defaults_are_the_notebook_s_contract():
+    resolved = RunParams().resolved()
+    scale = {"train_steps", "batch_size", "learning_rate", "seeds", "test_problems"}  # what the quick scale may choose
+    assert {name: value for name, value in resolved.items() if name not in scale} == {
+        "strategy": "adversarial", "energy": "mlp", "n": 20, "noise_levels": 10, "mining_opt_steps": 2,
+        "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "landscape_steps": 5, "answer_bound": 2.0,
+        "device": "auto", "precision": "float32", "checkpoint_dir": "checkpoints", "resume": True}
+    assert scale <= set(resolved)
+
+
+def test_settings_cannot_be_changed_behind_the_run_s_back():
+    with pytest.raises(Exception, match="frozen"):
+        RunParams().n = 3
+
+
+OTHER = {"strategy": "none", "n": 5, "noise_levels": 9, "train_steps": 7, "batch_size": 9, "seeds": "0-3",
+         "learning_rate": 2e-3, "mining_opt_steps": 3, "mining_noise_scale": 2, "contrastive_weight": 0.4, "landscape_steps": 6,
+         "answer_bound": 3, "test_problems": 7, "device": "cpu", "precision": "tf32", "checkpoint_dir": "other", "resume": False}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_identity_changes_with_what_the_weights_depend_on_and_nothing_else(name, monkeypatch):
+    monkeypatch.setitem(CHOICES["energy"], "other", object)
+    value = "other" if name == "energy" else OTHER[name]
+    changed = RunParams(**{name: value}).identity() != RunParams().identity()
+    assert changed == (name not in {"checkpoint_dir", "resume", "device", "test_problems"}) == (name not in NOT_IDENTITY)
+
+
+def test_a_strategy_from_a_file_in_the_user_s_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    Path("my_strategies_1.py").write_text("def zeros(mine):\n    return 0 * mine.x0\n")
+    Path("my_strategies_2.py").write_text("def broken(mine)\n")
+    assert chosen("strategy", RunParams(strategy="my_strategies_1:zeros").strategy).__name__ == "zeros"
+    with pytest.raises(ParamError, match="strategy = 'my_strategies_2:broken': .*SyntaxError"):
+        RunParams(strategy="my_strategies_2:broken")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the machine has a GPU")
+@pytest.mark.parametrize("name, value, allowed", [
+    ("device", "cuda", "has cpu"), ("device", "cuda:3", "has cpu"),
+    ("precision", "tf32", "use float32"), ("precision", "bfloat16", "use float32"),
+])
+def test_what_the_machine_lacks_is_refused_before_any_work(name, value, allowed, tmp_path):
+    with pytest.raises(ParamError, match=f"{name} = '{value}': .*{allowed}"):
+        RunParams.from_namespace({name: value, "checkpoint_dir": str(tmp_path / "not-made")})
+    with pytest.raises(ParamError, match=f"{name} = '{value}'"):
+        train(tiny(tmp_path / "not-made", **{name: value}))
+    assert not (tmp_path / "not-made").exists()
+
+
+@pytest.mark.parametrize("kind", ["below a file", "read-only"])
+def test_a_folder_that_cannot_be_written_to(kind, tmp_path):
+    folder = tmp_path / "taken"
+    if kind == "below a file":
+        folder.write_text("")
+        folder /= "checkpoints"
+    elif os.geteuid() == 0:  # root may write anywhere but into a file system of the kernel's own
+        folder = Path("/proc/anm")
+    else:
+        folder.mkdir(mode=0o500)
+    with pytest.raises(ParamError, match=r"checkpoint_dir = '.*': must be a folder that can be written to \("):
+        train(tiny(folder))
+
+
+@pytest.mark.parametrize("text, said", [
+    ("- n\n- 4\n", "must hold lines of the form `name: value`, not list"),
+    ("just words\n", "not str"),
+    ("", "not NoneType"),
+    ("1: 2\n", "`name: value`"),
+    ("n: [4\n", "is not YAML"),
+    (b"\xff\xfe\x00n", "is not YAML"),
+])
+def test_a_yaml_file_of_another_shape_is_refused(text, said, tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ParamError) as caught:
+        load_yaml(path)
+    assert str(caught.value).startswith(str(path)) and said in str(caught.value)
+
+
+def test_a_yaml_file(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("learning_rate: 1e-4  # text to YAML 1.1\nseeds: 0-9\nresume: no\nn: 20\n")
+    assert RunParams(**load_yaml(path)) == RunParams(learning_rate=1e-4, seeds="0-9", resume=False, n=20)
+    with pytest.raises(ParamError, match="absent.yaml: cannot be read"):
+        load_yaml(tmp_path / "absent.yaml")
