@@ -1,9 +1,6 @@
 """The training loop: one stack of seeds, averaged weights, checkpoints that resume."""
 
 import copy
-import ctypes
-import signal
-import threading
 import time
 from typing import Any
 
@@ -13,8 +10,10 @@ from torch import Tensor
 from anm import checkpoint
 from anm.checkpoint import CheckpointError
 from anm.curves import Curves
+from anm.device import keep_memory, precision, synchronise
 from anm.energy import Energy
 from anm.evaluate import score, solve_errors
+from anm.interrupt import Interrupted, StopSignal
 from anm.landscape import Solver
 from anm.losses import row_losses
 from anm.matrices import FIT_STREAM, OFFSETS, draw_problems, frozen_problems
@@ -32,32 +31,6 @@ CHECKPOINT_SECONDS = 60.0
 
 class TrainingError(RuntimeError):
     """Training cannot go on: a loss or gradient that is not finite."""
-
-
-class Interrupted(RuntimeError):
-    """Training was told to stop by a signal; a checkpoint is written and the same command goes on from it."""
-
-
-class StopSignal:
-    """While open, SIGINT, SIGTERM and SIGUSR2 ask the loop to stop at the next step instead of killing it."""
-
-    def __init__(self):
-        self.received: str | None = None
-
-    def __enter__(self) -> "StopSignal":
-        self.before = {}
-        if threading.current_thread() is threading.main_thread():  # handlers can be set nowhere else
-            for name in ("SIGINT", "SIGTERM", "SIGUSR2"):
-                if number := getattr(signal, name, None):  # Windows lacks some
-                    self.before[number] = signal.signal(number, self._note)
-        return self
-
-    def _note(self, number, frame) -> None:
-        self.received = signal.Signals(number).name
-
-    def __exit__(self, *error) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
 
 
 def clip_per_seed(gradients: list[Tensor], largest: float) -> Tensor:
@@ -173,19 +146,6 @@ class Training:
         self.curves.history["mse_step"].append(self.step)
         self.curves.history["mse_same"].append(score(errors)["mse"])
 
-    def synchronise(self) -> None:
-        """Wait until the device has done what was asked of it, so that a clock tells the truth."""
-        if self.device.type != "cpu":
-            getattr(torch, self.device.type).synchronize()
-
-
-def keep_memory() -> None:
-    """Let the C library keep freed memory: fresh pages at every step cost a third of it on a CPU (glibc alone)."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "gnu_get_libc_version"):
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-        libc.mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
-
 
 def train(params: RunParams, say=print, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> Solver:
     """Train one stack of seeds and give the solver with its averaged weights.
@@ -228,7 +188,7 @@ def run_loop(training: Training, say, checkpoint_seconds: float) -> None:
             if training.device.type == "cpu":  # elsewhere this would stall the device at every step
                 training.check_finite()
             if curves.due(training.step):
-                training.synchronise()
+                synchronise(training.device)
                 training.timing["step_seconds"] += time.perf_counter() - clock
                 training.check_finite()
                 say(progress(training, curves.close(training.step)))
@@ -266,25 +226,6 @@ def progress(training: Training, means: dict[str, float]) -> str:
     each = training.timing["step_seconds"] / done
     shown = "  ".join(text.format(means[name]) for name, text in SHOWN.items() if name in means)
     return f"step {done:>{len(str(steps))}}/{steps}  {shown}  {1e3 * each:.3g} ms/step  {each * (steps - done):.0f} s left"
-
-
-class precision:
-    """While open, matrix products on the device are computed as `name` says: float32, tf32 or bfloat16."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def __enter__(self) -> None:
-        self.before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = self.name != "float32"
-        self.autocast = torch.autocast("cuda", torch.bfloat16, enabled=self.name == "bfloat16")
-        if self.name == "bfloat16":
-            self.autocast.__enter__()
-
-    def __exit__(self, *error) -> None:
-        torch.backends.cuda.matmul.allow_tf32 = self.before
-        if self.name == "bfloat16":
-            self.autocast.__exit__(*error)
 
 
 def untrained(params: RunParams) -> Solver:
