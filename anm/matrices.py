@@ -30,7 +30,7 @@ def inverse(A: Tensor) -> Tensor:
     Stable for such matrices; all of them go through each of the n eliminations together, which is faster than a
     Cholesky factor of each, and as accurate. Source: Golub and Van Loan 2013, sections 4.2 and 3.2.
     """
-    M = A.flatten(0, -3).permute(1, 2, 0).contiguous()  # the matrices' index last: (n, n, S B)
+    M = A.flatten(0, -3).permute(1, 2, 0).clone(memory_format=torch.contiguous_format)  # the matrices' index last: (n, n, S B)
     for k in range(len(M)):
         row = M[k] * M[k, k].reciprocal()
         column = M[:, k].clone()
