@@ -49,6 +49,8 @@ def plan_strategy(study: str, strategy: str, files: list, settings: dict, seeds,
     given = {name: value for file in files for name, value in load_yaml(file).items()}
     usual = spell_seeds_of(given)
     seeds = seeds or settings.pop("seeds", None) or usual
+    if "checkpoint_dir" not in given:  # of the study's own, so that studies at work side by side never share a checkpoint
+        settings = {"checkpoint_dir": f"checkpoints/{study}"} | settings
     params = RunParams(**given | settings | {"strategy": strategy, "seeds": seeds})
     runs = []
     for chunk in split_seeds(params, chunks):

@@ -29,10 +29,19 @@ def test_later_parameters_win(tmp_path):
     more = tmp_path / "more.yaml"
     more.write_text("train_steps: 7\nbatch_size: 5\n")
     (run,) = plan("quick", ["random"], [more], [("batch_size", "6")])
-    expected = RunParams(strategy="random", train_steps=7, batch_size=6)  # everything else: params/quick.yaml, the defaults
+    expected = RunParams(strategy="random", train_steps=7, batch_size=6, checkpoint_dir="checkpoints/quick")  # everything else: params/quick.yaml, the defaults
     assert run.params == expected
     files = [ROOT / "params" / "random.yaml", ROOT / "params" / "quick.yaml", more]
-    assert list(run.arguments) == [part for file in files for part in ("-f", str(file))] + ["-p", "strategy", "random", "-p", "batch_size", "6"]
+    assert list(run.arguments) == [part for file in files for part in ("-f", str(file))] + [
+        "-p", "strategy", "random", "-p", "checkpoint_dir", "checkpoints/quick", "-p", "batch_size", "6"]
+
+
+def test_every_study_has_checkpoints_of_its_own_unless_told_otherwise(tmp_path):
+    assert [plan(study, ["none"])[0].params.checkpoint_dir for study in ("quick", "pilot")] == ["checkpoints/quick", "checkpoints/pilot"]
+    scratch = tmp_path / "scratch.yaml"
+    scratch.write_text("checkpoint_dir: scratch\n")
+    assert plan("quick", ["none"], [scratch])[0].params.checkpoint_dir == "scratch"
+    assert plan("quick", ["none"], settings=[("checkpoint_dir", "scratch")])[0].params.checkpoint_dir == "scratch"
 
 
 def test_chunks_share_the_seeds_and_come_strategy_by_strategy():

@@ -1,0 +1,191 @@
+"""A study from the command line: the real notebook through papermill, at a tiny scale."""
+
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from project_copy import copy_project, environment, result
+from records import make_record, write_notebook
+
+from anm import study
+from anm.execution import StopRequest
+from anm.params import ParamError
+from anm.plan import STRATEGIES, plan
+from anm.record import read_run
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+def start(project, *arguments):
+    return psutil.Popen([sys.executable, "-m", "anm.study", *arguments], cwd=project, env=environment(), text=True,
+                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def call(project, *arguments):
+    """Exit code and all that was printed."""
+    process = start(project, *arguments)
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+def start_and_train(project, name):
+    """A study of one slow run, its arguments, and the process once it is in its training loop."""
+    arguments = ("run", "--study", name, "--strategy", "own:slow", "-f", "params/tiny.yaml")
+    process = start(project, *arguments)
+    seen = ""
+    while "/40 " not in seen:
+        line = process.stdout.readline()
+        assert line, f"ended before its first step: {seen}"
+        seen += line
+    return arguments, process
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project):
+    """The folder of a study of one slow run that nothing disturbed, and what was printed."""
+    code, output = call(project, "run", "--study", "tiny", "--strategy", "own:slow")
+    assert code == 0, output
+    return project / "reports" / "tiny", output
+
+
+def test_a_run_ends_as_one_complete_notebook(undisturbed):
+    folder, output = undisturbed
+    assert [path.name for path in folder.glob("*.ipynb")] == ["own.slow-mlp.ipynb"]
+    record = read_run(folder / "own.slow-mlp.ipynb")
+    assert record["params"]["strategy"] == "own:slow" and record["params"]["train_steps"] == 40
+    assert record["provenance"]["git_dirty"] is False and record["provenance"]["resumed"] == 0
+    assert "code: commit" in output and "step 40/40" in output and "finished after" in output
+
+
+def test_a_finished_run_is_not_run_again(project, undisturbed):
+    path = undisturbed[0] / "own.slow-mlp.ipynb"
+    before = path.stat().st_mtime_ns
+    code, output = call(project, "run", "--study", "tiny", "--strategy", "own:slow")
+    assert code == 0
+    assert "finished already" in output and "papermill" not in output
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR2"])
+def test_a_run_stopped_by_a_signal_resumes_to_the_same_result(project, undisturbed, name):
+    arguments, process = start_and_train(project, name.lower())
+    process.send_signal(getattr(signal, name))
+    output, _ = process.communicate()
+    assert process.returncode == 75, output
+    assert f"stopped by {name}" in output
+    folder = project / "reports" / name.lower()
+    assert [path.name for path in folder.glob("*.ipynb")] == ["own.slow-mlp.part.ipynb"]
+    code, output = call(project, *arguments)
+    assert code == 0, output
+    assert read_run(folder / "own.slow-mlp.ipynb")["provenance"]["resumed"] == 1
+    assert result(folder / "own.slow-mlp.ipynb") == result(undisturbed[0] / "own.slow-mlp.ipynb")
+    assert not list(folder.glob("*.part.ipynb"))
+
+
+def test_a_kernel_that_is_killed_is_started_again(project, undisturbed):
+    _, process = start_and_train(project, "killed")
+    for child in process.children(recursive=True):
+        if "ipykernel" in " ".join(child.cmdline()):
+            child.kill()
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert "the kernel died, 1 of 3 times" in output
+    assert result(project / "reports" / "killed" / "own.slow-mlp.ipynb") == result(undisturbed[0] / "own.slow-mlp.ipynb")
+
+
+def test_one_run_that_fails_does_not_keep_the_next_from_its_turn(project):
+    code, output = call(project, "run", "--study", "broken", "--strategy", "own:broken", "none", "-f", "params/tiny.yaml")
+    assert code == 3
+    assert "own.broken-mlp: failed: ArithmeticError: broken on purpose" in output
+    assert sorted(path.name for path in (project / "reports" / "broken").glob("*.ipynb")) == ["none-mlp.ipynb", "own.broken-mlp.part.ipynb"]
+
+
+def test_a_second_process_is_told_of_the_first(project):
+    arguments = ("run", "--study", "twice", "--strategy", "own:slow", "-f", "params/tiny.yaml", "-p", "train_steps", "100000")
+    first = start(project, *arguments)
+    try:
+        while "papermill" not in (line := first.stdout.readline()):
+            assert line
+        code, output = call(project, *arguments, "--wait", "0")
+        assert code == 4
+        assert f"process {first.pid} on" in output and "is at work on it" in output
+    finally:
+        first.terminate()
+        first.communicate()
+
+
+BAD = {
+    "parameter": (["-p", "stategy", "random"], "there is no such parameter. Did you mean 'strategy'?"),
+    "value": (["-p", "learning_rate", "fast"], "learning_rate = 'fast'"),
+    "study": (["--study", "absent"], "there is no params/absent.yaml"),
+    "file": (["-f", "absent.yaml"], "absent.yaml: cannot be read"),
+    "device": (["-p", "device", "cuda:77"], "device = 'cuda:77'"),
+    "array": (["--cell", "0", "--of", "2"], "this study has 3 runs (none-mlp, random-mlp, adversarial-mlp); submit it with --array=0-2"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_before_any_work(tmp_path, capsys, case):
+    arguments, message = BAD[case]
+    assert study.main(["run", "--reports", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.ipynb"))
+
+
+def test_a_cell_of_the_array_is_one_run():
+    runs = plan("full", chunks=2)
+    assert [study.pick(runs, cell, 6) for cell in range(6)] == [[run] for run in runs]
+    assert study.pick(runs, None, None) == runs
+    with pytest.raises(ParamError):
+        study.pick(runs, 6, 6)
+
+
+def test_a_kernel_that_keeps_dying_is_given_up(tmp_path, monkeypatch, capsys):
+    (run,) = plan("quick", ["none"], reports=tmp_path)
+    deaths = []
+    monkeypatch.setattr(study, "execute", lambda *arguments: deaths.append(arguments) or 1)
+    with pytest.raises(study.RunFailed, match="died 3 times.*out of memory.*--chunks"):
+        study.train(run, StopRequest())
+    assert len(deaths) == 3
+
+
+def test_papermill_s_exit_code_alone_does_not_make_a_run_complete(tmp_path):
+    assert "no record" in study.shortcoming(write_notebook(tmp_path / "a.ipynb", records=0), 0)
+    assert "exit code 1" in study.shortcoming(write_notebook(tmp_path / "b.ipynb"), 1)
+    assert study.shortcoming(write_notebook(tmp_path / "c.ipynb"), 0) is None
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Where the report was asked for: (folder, output)."""
+    import anm.report
+
+    calls = []
+    monkeypatch.setattr(anm.report, "build_report", lambda folder, output: calls.append((folder, output)) or output)
+    monkeypatch.setattr(anm.report, "gather", lambda folder: folder)
+    monkeypatch.setattr(anm.report, "verdict", lambda findings: "the verdict")
+    return calls
+
+
+@pytest.mark.parametrize("name, output", [("full", "summary.html"), ("quick", "quick/summary.html")])
+def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
+    (run, *_) = plan(name, reports=tmp_path)
+    write_notebook(run.path, make_record("none", run.params.seed_list, **{k: v for k, v in run.params.resolved().items() if k not in ("strategy", "seeds", "n", "energy")}, n=20))
+    assert study.main(["report", "--study", name, "--reports", str(tmp_path)]) == 0
+    assert built == [(tmp_path / name, tmp_path / output)]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "anm: runs that the report lacks: random-mlp, adversarial-mlp"
+    assert printed[1:] == ["the verdict", str(tmp_path / output)]
+
+
+def test_the_pre_flight_lists_the_runs(tmp_path, capsys):
+    assert study.main(["preflight", "--study", "pilot", "--reports", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "3 runs; as a Slurm array: --array=0-2" in printed and printed.endswith("ready\n")
+    for strategy in STRATEGIES:
+        assert f"{strategy}-mlp, seeds 0-2, 10000 steps" in printed
