@@ -4,17 +4,20 @@ import difflib
 import hashlib
 import importlib
 import json
-import math
 import os
 import re
 import sys
 import tempfile
-from numbers import Integral, Real
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from anm.device import can_compile
+
+from anm.spelling import parse_levels, parse_seeds, parse_shares, parse_switch, real, spell_levels, spell_seeds, spell_shares, whole
 
 # The rooms that own a choice enter its names here, so that a name is checked without this room knowing theirs.
 CHOICES: dict[str, dict[str, Any]] = {"strategy": {}, "energy": {}}
@@ -36,90 +39,19 @@ def closest(name: str, names) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def as_number(value) -> float:
-    """A number from a number or its spelling; booleans are not numbers."""
-    if isinstance(value, bool) or not isinstance(value, (Real, str)):
-        raise ValueError
-    return float(value)
-
-
-def whole(low: int, high: int):
-    """A whole number in [low, high]: 20, 20.0, "20" and "2e1" are the same one."""
-
-    def parse(value) -> int:
-        try:
-            number = as_number(value)
-            if number != int(number) or not low <= number <= high:
-                raise ValueError
-            return int(number)
-        except (ValueError, OverflowError):
-            raise ValueError(f"must be a whole number from {low} to {high:,}") from None
-
-    return Annotated[int, BeforeValidator(parse)]
-
-
-def real(low: float, high: float, *, above: bool = False):
-    """A finite number in [low, high], or in (low, high] with `above`."""
-
-    def parse(value) -> float:
-        try:
-            number = as_number(value)
-            if not math.isfinite(number) or not low <= number <= high or (above and number == low):
-                raise ValueError
-            return number
-        except (ValueError, OverflowError):
-            raise ValueError(f"must be a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}") from None
-
-    return Annotated[float, BeforeValidator(parse)]
-
-
-def parse_switch(value) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    try:
-        return words[str(value).strip().lower()]
-    except KeyError:
-        raise ValueError("must be true or false") from None
-
-
-def parse_seeds(value) -> tuple[int, ...]:
-    """Seeds from "0-9", "0,3,5", "0-4,7" or one integer, in the order given."""
-    seeds: list[int] = []
-    try:
-        if isinstance(value, bool) or not isinstance(value, (Integral, str)):
-            raise ValueError
-        for part in str(value).split(","):
-            first, dash, last = part.strip().partition("-")
-            span = range(int(first), int(last if dash else first) + 1)
-            if not span or not (first + last).isdigit() or span[-1] >= 2**31 or len(span) > 1000:
-                raise ValueError
-            seeds.extend(span)
-        if len(set(seeds)) != len(seeds) or len(seeds) > 1000:
-            raise ValueError
-    except ValueError:
-        raise ValueError('must be seeds such as "0-9", "0,3,5" or one whole number: rising, none twice, at most 1000') from None
-    return tuple(seeds)
-
-
-def spell_seeds(value) -> str:
-    """The canonical spelling of seeds: "0-9" for a run without gaps, "0,3,5" otherwise."""
-    seeds = parse_seeds(value)
-    if len(seeds) > 2 and seeds == tuple(range(seeds[0], seeds[0] + len(seeds))):
-        return f"{seeds[0]}-{seeds[-1]}"
-    return ",".join(map(str, seeds))
+def check_choice(kind: str, value) -> str:
+    """A registered name of this kind, or "module:function" for one of the user's own; else `ValueError`."""
+    if isinstance(value, str) and ":" in value:
+        import_choice(value)
+    elif not isinstance(value, str) or value not in CHOICES[kind]:
+        names = ", ".join(sorted(CHOICES[kind]))
+        raise ValueError(f'must be one of {names}, or "module:name" of your own.{closest(value, CHOICES[kind])}')
+    return value
 
 
 def choice(kind: str):
-    """A registered name of this kind, or "module:function" for one of the user's own."""
-
-    def parse(value) -> str:
-        if isinstance(value, str) and ":" in value:
-            import_choice(value)
-        elif not isinstance(value, str) or value not in CHOICES[kind]:
-            names = ", ".join(sorted(CHOICES[kind]))
-            raise ValueError(f'must be one of {names}, or "module:name" of your own.{closest(value, CHOICES[kind])}')
-        return value
-
-    return Annotated[str, BeforeValidator(parse)]
+    """A setting that names one of this kind."""
+    return Annotated[str, BeforeValidator(partial(check_choice, kind))]
 
 
 def import_choice(path: str):
@@ -141,6 +73,16 @@ def chosen(kind: str, name: str):
     return import_choice(name) if ":" in name else CHOICES[kind][name]
 
 
+def parse_mixture(value) -> str:
+    """The canonical spelling of a mixture: registered strategies or the user's own, each with its share."""
+    shares = parse_shares(value)
+    for name in shares:
+        check_choice("strategy", name)
+        if name in ("none", "mixture"):
+            raise ValueError(f"must mix strategies that make negatives of their own, and {name!r} does not")
+    return spell_shares(shares)
+
+
 def parse_device(value) -> str:
     if isinstance(value, str) and re.fullmatch("auto|cpu|mps|cuda(:(0|[1-9][0-9]?))?", value):
         return value
@@ -151,6 +93,11 @@ def parse_precision(value) -> str:
     if value not in PRECISIONS:
         raise ValueError(f"must be one of {', '.join(PRECISIONS)}.{closest(value, PRECISIONS)}")
     return value
+
+
+def parse_compile(value) -> str:
+    """auto, or a switch as YAML or papermill spell it."""
+    return "auto" if value == "auto" else "yes" if parse_switch(value) else "no"
 
 
 def parse_folder(value) -> str:
@@ -179,11 +126,21 @@ class RunParams(BaseModel):
     mining_opt_steps: whole(0, 1000) = 2  # landscape steps that make a negative hard
     mining_noise_scale: real(0, 1000) = 3.0  # noise of the start, in units of the level's noise
     contrastive_weight: real(0, 1000) = 0.5  # weight of the contrastive loss beside the denoising loss
+    contrastive_warmup: whole(0, 100_000_000) = 0  # steps over which that weight rises from nothing
+    mining_levels: Annotated[str, BeforeValidator(spell_levels)] = "all"  # noise levels whose negatives count, "all" or "0-4"
+    false_negative_residual: real(0, 1000) = 0.0  # a negative with a smaller residual is right, and does not count
+    candidates: whole(1, 10_000) = 8  # that hardest_of_k chooses from
+    ball_radius: real(0, 1000, above=True) = 0.1  # RMS distance that pgd stays within, in the scale of the answers
+    langevin_noise: real(0, 1000) = 1.0  # of a step of langevin and replay, in units of the level's own
+    replay_size: whole(1, 10_000_000) = 10_000  # negatives that replay keeps
+    replay_fresh: real(0, 1) = 0.05  # share of replay's walks that start anew
+    mixture: Annotated[str, BeforeValidator(parse_mixture)] = "adversarial:0.5,random:0.5"  # strategies and their shares of a batch
     landscape_steps: whole(0, 10_000) = 5  # per noise level when solving
     answer_bound: real(0, 1e6, above=True) = 2.0  # largest absolute entry an answer may have
     test_problems: whole(2, 10_000_000) = 500  # frozen problems per difficulty
     device: Annotated[str, BeforeValidator(parse_device)] = "auto"  # auto, cpu, mps, cuda, cuda:1
     precision: Annotated[str, BeforeValidator(parse_precision)] = "float32"  # of matrix products
+    compile: Annotated[str, BeforeValidator(parse_compile)] = "auto"  # auto: on a GPU that has a compiler
     checkpoint_dir: Annotated[str, BeforeValidator(parse_folder)] = "checkpoints"  # resumed from and written to
     resume: Annotated[bool, BeforeValidator(parse_switch)] = True  # go on from the last checkpoint of this run
 
@@ -192,6 +149,8 @@ class RunParams(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise ParamError("; ".join(explain(problem) for problem in error.errors())) from None
+        if self.mining_level_range[1] >= self.noise_levels:
+            raise ParamError(f"mining_levels = {self.mining_levels!r}: must be within the noise levels, 0-{self.noise_levels - 1}")
 
     @classmethod
     def from_namespace(cls, namespace: dict[str, Any]) -> "RunParams":
@@ -214,6 +173,16 @@ class RunParams(BaseModel):
     def seed_list(self) -> tuple[int, ...]:
         """The seeds of the stack, in order; S of them."""
         return parse_seeds(self.seeds)
+
+    @property
+    def mining_level_range(self) -> tuple[int, int]:
+        """The lowest and the highest noise level whose negatives count; "all" ends at the top one."""
+        return parse_levels(self.mining_levels) or (0, self.noise_levels - 1)
+
+    @property
+    def mixture_shares(self) -> dict[str, float]:
+        """Strategy -> its share of a batch; they add up to 1."""
+        return parse_shares(self.mixture)
 
     def resolved(self) -> dict[str, Any]:
         """Every setting under its name, ready for JSON."""
@@ -239,11 +208,18 @@ class RunParams(BaseModel):
             raise ParamError(f"device = {self.device!r}: not on this machine, which has {here}; use auto or one of these")
         return device
 
+    def compiles(self, device: torch.device) -> bool:
+        """Whether this run compiles its energy there. Raises `ParamError` where it is told to and cannot."""
+        if self.compile == "yes" and not can_compile(device):
+            raise ParamError(f"compile = 'yes': needs a compiler (c++ for a CPU, Triton for a GPU), and {device.type} has none here; use auto")
+        return self.compile == "yes" or (self.compile == "auto" and device.type == "cuda" and can_compile(device))
+
     def check_machine(self) -> None:
         """Raises `ParamError` where this machine lacks the device, the precision or a folder to write to."""
         device = self.torch_device()
         if self.precision != "float32" and device.type != "cuda":
             raise ParamError(f"precision = {self.precision!r}: needs a CUDA GPU, and this run is on {device.type}; use float32")
+        self.compiles(device)
         check_writable("checkpoint_dir", self.checkpoint_dir)
 
 

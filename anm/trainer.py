@@ -1,6 +1,5 @@
 """The training loop: one stack of seeds, averaged weights, checkpoints that resume."""
 
-import copy
 import time
 from typing import Any
 
@@ -52,7 +51,12 @@ class Training:
         energy = chosen("energy", params.energy)
         model: Energy = energy(params.n, params.noise_levels, len(params.seed_list))
         self.model = model.reset(self.streams.generators["weights"]).to(self.device)
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.average = energy(params.n, params.noise_levels, len(params.seed_list)).to(self.device).requires_grad_(False)
+        self.average.load_state_dict(self.model.state_dict())
+        self.compiled = params.compiles(self.device)
+        if self.compiled:
+            self.model.compile_evaluate()
+            self.average.compile_evaluate()
         self.schedule = Schedule(params.noise_levels).to(self.device)
         self.strategy = chosen("strategy", params.strategy)
         self.weights = list(self.model.parameters())
@@ -60,7 +64,7 @@ class Training:
         self.curves = Curves(params.train_steps, params.noise_levels)
         self.miner_state: dict[str, Tensor] = {}
         self.step = 0
-        self.timing = {"step_seconds": 0.0, "resumed": 0}
+        self.timing = {"step_seconds": 0.0, "resumed": 0, "compiled": self.compiled}
         self.not_finite: dict[str, Tensor] = {}
 
     def draw(self) -> tuple[Mine, Tensor]:
@@ -156,7 +160,9 @@ def train(params: RunParams, say=print, checkpoint_seconds: float = CHECKPOINT_S
     """
     # Validate and set up
     params.check_machine()
-    say(f"strategy {params.strategy}, energy {params.energy}, seeds {params.seeds}, on {params.torch_device()}, run {params.identity()}")
+    device = params.torch_device()
+    how = "compiled" if params.compiles(device) else "eager"
+    say(f"strategy {params.strategy}, energy {params.energy}, seeds {params.seeds}, on {device} ({how}), run {params.identity()}")
     with precision(params.precision):
         keep_memory()
         training = Training(params)

@@ -38,6 +38,7 @@ answer_bound = 2.0
 test_problems = 500
 device = "auto"
 precision = "float32"
+compile = "auto"
 checkpoint_dir = "checkpoints"
 resume = True
 

@@ -1,6 +1,7 @@
 """What every energy offers: E(A, x_t, t), and with it its gradient in x_t, from one forward computation."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,14 +14,19 @@ Landscape = Callable[..., tuple[Tensor, Tensor | None]]
 class Energy(nn.Module):
     """A stack of S energies, one per seed, over answers x_t to problems A; low = preferred.
 
-    An energy defines `encode`, what it draws from A alone, and `landscape`, the energy as a function of x_t
-    once problem and noise level are fixed. What does not change is then computed once: A for a whole training
-    step or solution, the level for all landscape steps at it.
+    An energy defines three stages, so that what does not change is computed once: `encode`, what it draws from A
+    alone, for a whole training step or solution; `at_level`, what the noise level adds, for all landscape steps
+    at it; `evaluate`, the energy and its gradient at x_t.
     """
 
     def __init__(self, n: int, noise_levels: int, stack: int):
         super().__init__()
         self.n, self.noise_levels, self.stack = n, noise_levels, stack
+        self._evaluate = self.evaluate
+
+    def compile_evaluate(self) -> None:
+        """Have torch compile `evaluate`: fewer passes over memory, at the price of up to a minute at first use."""
+        self._evaluate = torch.compile(self.evaluate)
 
     def reset(self, generators: list[torch.Generator]) -> "Energy":
         """Draw each seed's initial weights from its own generator (on the CPU)."""
@@ -33,9 +39,17 @@ class Energy(nn.Module):
         """What the energy needs of the problems A (S, B, n, n)."""
         raise NotImplementedError
 
+    def at_level(self, encoded: Any, t: Tensor) -> tuple[Tensor, ...]:
+        """What the energy needs of encoded problems at noise levels t (S, B)."""
+        raise NotImplementedError
+
+    def evaluate(self, known: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:
+        """energy (S, B) and, where the gradient is asked for, eps_hat (S, B, n, n); `known` is from `at_level`."""
+        raise NotImplementedError
+
     def landscape(self, encoded: Any, t: Tensor) -> Landscape:
         """The energy over x_t for encoded problems at noise levels t (S, B)."""
-        raise NotImplementedError
+        return partial(self._evaluate, self.at_level(encoded, t))
 
     def energy_and_grad(self, A: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """energy (S, B) and its gradient in x_t, eps_hat (S, B, n, n), the prediction of the noise."""

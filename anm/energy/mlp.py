@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anm.energy.base import Energy, Landscape, StackedLinear
+from anm.energy.base import Energy, StackedLinear
 from anm.params import CHOICES
 
 HIDDEN = 512
@@ -54,6 +54,15 @@ class SiluAndSlope(torch.autograd.Function):
         return bend.add_(torch.ops.aten.silu_backward(grad_value, u))
 
 
+def silu_and_slope(u: Tensor) -> tuple[Tensor, Tensor]:
+    """silu(u) and its derivative; a compiler gets the plain formula, which it fuses better than ours is written."""
+    if not torch.compiler.is_compiling():
+        return SiluAndSlope.apply(u)
+    gate = torch.sigmoid(u)
+    value = u * gate
+    return value, gate + value * (1 - gate)
+
+
 class EnergyMLP(Energy):
     """E(A, x_t, t) = ||f(A, x_t, t)||^2 with f a four-layer network of width 512 over the flattened matrices.
 
@@ -92,18 +101,17 @@ class EnergyMLP(Energy):
         what is missing or of the wrong shape.
         """
         weights = strip_prefix(weights)
-        n = round((weights["fc1.weight"].shape[1] / 2) ** 0.5)
+        inputs = sum(weights["fc1.weight"].shape[-1:])
+        n = max(1, round((inputs / 2) ** 0.5))
         model = cls(n, noise_levels, stack=1)
-        fc1 = torch.as_tensor(weights["fc1.weight"])
-        model.answer.data.copy_(fc1[None, :, n * n :])
-        model.problem.weight.data.copy_(fc1[None, :, : n * n])
-        model.problem.bias.data.copy_(torch.as_tensor(weights["fc1.bias"])[None])
+        fc1 = fitting(weights, "fc1.weight", (HIDDEN, 2 * n * n))
+        model.answer.data.copy_(fc1[:, n * n :])
+        model.problem.weight.data.copy_(fc1[:, : n * n])
+        model.problem.bias.data.copy_(fitting(weights, "fc1.bias", (HIDDEN,)))
         for theirs, ours in IRED_LAYERS.items():
             for kind in ("weight", "bias"):
-                target, given = getattr(getattr(model, ours), kind), torch.as_tensor(weights[f"{theirs}.{kind}"])
-                if target.shape[1:] != given.shape:
-                    raise ValueError(f"{theirs}.{kind}: must be {tuple(target.shape[1:])}, not {tuple(given.shape)}")
-                target.data.copy_(given[None])
+                target = getattr(getattr(model, ours), kind)
+                target.data.copy_(fitting(weights, f"{theirs}.{kind}", target.shape[1:]))
         return model
 
     def encode(self, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,29 +119,28 @@ class EnergyMLP(Energy):
         embedding = self.embed2(F.gelu(self.embed1(self.sinusoids.expand(self.stack, -1, -1))))
         return self.problem(A.flatten(2)), self.level2(embedding), self.level3(embedding)
 
-    def landscape(self, encoded: tuple[Tensor, Tensor, Tensor], t: Tensor) -> Landscape:
+    def at_level(self, encoded: tuple[Tensor, ...], t: Tensor) -> tuple[Tensor, ...]:
         of_problem, *by_level = encoded
         # A product with one-hot rows picks each row's level; unlike indexing, its backward pass is deterministic.
         pick = F.one_hot(t, self.noise_levels).to(of_problem.dtype)
         (gain2, bias2), (gain3, bias3) = ((pick @ table).chunk(2, dim=-1) for table in by_level)
-        gain2, gain3 = gain2 + 1, gain3 + 1
+        return of_problem, gain2 + 1, bias2, gain3 + 1, bias3
 
-        def evaluate(x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:
-            u1 = torch.baddbmm(of_problem, x_t.flatten(2), self.answer.mT)
-            if not gradient:
-                h2 = F.silu(torch.addcmul(bias2, self.layer2(F.silu(u1)), gain2))
-                h3 = F.silu(torch.addcmul(bias3, self.layer3(h2), gain3))
-                return self.output(h3).square().sum(-1), None
-            h1, slope1 = SiluAndSlope.apply(u1)
-            h2, slope2 = SiluAndSlope.apply(torch.addcmul(bias2, self.layer2(h1), gain2))
-            h3, slope3 = SiluAndSlope.apply(torch.addcmul(bias3, self.layer3(h2), gain3))
-            out = self.output(h3)
-            back = (out @ self.output.weight) * (slope3 * gain3)
-            back = (back @ self.layer3.weight) * (slope2 * gain2)
-            back = (back @ self.layer2.weight) * slope1
-            return out.square().sum(-1), (2 * back @ self.answer).view_as(x_t)
-
-        return evaluate
+    def evaluate(self, known: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:
+        of_problem, gain2, bias2, gain3, bias3 = known
+        u1 = torch.baddbmm(of_problem, x_t.flatten(2), self.answer.mT)
+        if not gradient:
+            h2 = F.silu(torch.addcmul(bias2, self.layer2(F.silu(u1)), gain2))
+            h3 = F.silu(torch.addcmul(bias3, self.layer3(h2), gain3))
+            return self.output(h3).square().sum(-1), None
+        h1, slope1 = silu_and_slope(u1)
+        h2, slope2 = silu_and_slope(torch.addcmul(bias2, self.layer2(h1), gain2))
+        h3, slope3 = silu_and_slope(torch.addcmul(bias3, self.layer3(h2), gain3))
+        out = self.output(h3)
+        back = (out @ self.output.weight) * (slope3 * gain3)
+        back = (back @ self.layer3.weight) * (slope2 * gain2)
+        back = (back @ self.layer2.weight) * slope1
+        return out.square().sum(-1), (2 * back @ self.answer).view_as(x_t)
 
 
 def strip_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -145,8 +152,15 @@ def strip_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             keys = [key for key in weights if key == bare or key.endswith("." + bare)]
             if len(keys) != 1:
                 raise ValueError(f"{bare}: {'missing' if not keys else 'named more than once: ' + ', '.join(keys)}")
-            found[bare] = weights[keys[0]]
+            found[bare] = torch.as_tensor(weights[keys[0]])
     return found
+
+
+def fitting(weights: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    """The weight of this name. Raises `ValueError` where it has another shape."""
+    if weights[name].shape != shape:
+        raise ValueError(f"{name}: must be {tuple(shape)}, not {tuple(weights[name].shape)}")
+    return weights[name]
 
 
 CHOICES["energy"]["mlp"] = EnergyMLP
