@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 def tiny(folder, **settings) -> RunParams:
     """The settings of a run of n = 4 that takes a tenth of a second; its checkpoints go into `folder`."""
     defaults = {"n": 4, "noise_levels": 4, "train_steps": 12, "batch_size": 8, "seeds": "0-1", "landscape_steps": 2,
-                "learning_rate": 1e-3, "test_problems": 20, "device": "cpu", "checkpoint_dir": str(folder)}
+                "learning_rate": 1e-3, "test_problems": 20, "device": "cpu", "compile": "no", "checkpoint_dir": str(folder)}
     return RunParams(**defaults | settings)
 
 
