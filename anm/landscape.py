@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -125,16 +126,20 @@ class Solver:
         """Answers X (S, B, n, n), on the CPU, one per seed of the stack, to problems A (B, n, n).
 
         `seed` fixes the noise that sampling starts from: row i of a longer batch has the same answer.
-        `landscape_steps` per noise level; by default those of the run. Raises `ValueError` on other shapes and on
-        entries that are not finite.
+        `landscape_steps` per noise level; by default those of the run. Raises `ValueError` on other shapes, on
+        entries that are not finite, and on steps that cannot be taken.
         """
+        steps = self.params.landscape_steps if landscape_steps is None else landscape_steps
+        if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0:
+            raise ValueError(f"landscape_steps: must be a whole number from 0, not {steps!r}")
         A = torch.as_tensor(A, dtype=torch.float32)
         if A.ndim != 3 or A.shape[1:] != (self.params.n, self.params.n):
             raise ValueError(f"A: must be (B, {self.params.n}, {self.params.n}), not {tuple(A.shape)}")
         if not torch.isfinite(A).all():
             raise ValueError("A: every entry must be finite")
         start = np.random.default_rng(seed).standard_normal(A.shape, dtype=np.float32)
-        return torch.cat([x.cpu() for _, x in self.answers(A, torch.from_numpy(start), landscape_steps)], dim=1)
+        none = A.new_empty(self.model.stack, 0, *A.shape[1:])
+        return torch.cat([none, *(x.cpu() for _, x in self.answers(A, torch.from_numpy(start), steps))], dim=1)
 
     @torch.no_grad()
     def answers(self, A: Tensor, start: Tensor, landscape_steps: int | None = None, batch: int | None = None, watch=None):
