@@ -2,5 +2,6 @@
 
 from anm.energy.base import Energy, Landscape
 from anm.energy.mlp import EnergyMLP
+from anm.energy.residual import EnergyResidual
 
-__all__ = ["Energy", "EnergyMLP", "Landscape"]
+__all__ = ["Energy", "EnergyMLP", "EnergyResidual", "Landscape"]

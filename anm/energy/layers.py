@@ -1,0 +1,66 @@
+"""Layers over channels of n x n matrices: mix channels, multiply matrices, stay bounded; weights do not depend on n.
+
+Channels of a stack are (S, C, B, n, n): with channels before problems, mixing is one matrix product a seed. Made of
+mixing, products, the identity and norms that no rotation changes, every channel of a layer obeys
+h(Q A Q^T) = Q h(A) Q^T for orthogonal Q.
+"""
+
+import torch
+from torch import Tensor, nn
+
+SQUARINGS = 2  # of A, before its norm is taken
+
+
+def frobenius(h: Tensor) -> Tensor:
+    """||h||_F of matrices (..., n, n), (..., 1, 1)."""
+    return torch.linalg.vector_norm(h, dim=(-2, -1), keepdim=True)
+
+
+def scale_of(A: Tensor) -> Tensor:
+    """||A^4||_F^(1/4), (..., 1, 1): at least the largest eigenvalue of A, and at most n^(1/8) times it.
+
+    Two products. Divided by it, problems of any size and unit have eigenvalues in [-1, 1] and reach its end.
+    """
+    size = frobenius(A)
+    power, logarithm = A / size, size.log()
+    for squaring in range(1, SQUARINGS + 1):
+        power = power @ power
+        size = frobenius(power)
+        power, logarithm = power / size, logarithm + size.log() / 2**squaring
+    return logarithm.exp()
+
+
+def limited(h: Tensor, limit: float) -> Tensor:
+    """h (..., n, n) shrunk, where it is larger, to the Frobenius norm `limit` sqrt(n): that of `limit` times I."""
+    return h * (limit * h.shape[-1] ** 0.5 / (frobenius(h) + 1e-20)).clamp(max=1)
+
+
+def plus_identity(h: Tensor, amount: Tensor) -> Tensor:
+    """h (S, C, B, n, n) + amount I, with amount (S, C)."""
+    return h + amount[:, :, None, None, None] * torch.eye(h.shape[-1], dtype=h.dtype, device=h.device)
+
+
+def mix(weight: Tensor, h: Tensor) -> Tensor:
+    """Channels h (S, C, B, n, n) mixed by weight (S, K, C) -> (S, K, B, n, n)."""
+    return torch.bmm(weight, h.flatten(2)).unflatten(2, h.shape[2:])
+
+
+def drawn(tensor: nn.Parameter, generators: list[torch.Generator]) -> Tensor:
+    """N(0, 1) in the shape of the parameter (S, ...), each seed's from its own generator."""
+    return torch.stack([torch.empty(tensor.shape[1:]).normal_(generator=g) for g in generators])
+
+
+class LevelHeads(nn.Module):
+    """K mixtures of C channels for each noise level: channels (S, C, B, n, n), t (S, B) -> K of (S, B, n, n)."""
+
+    def __init__(self, stack: int, heads: int, channels: int, noise_levels: int):
+        super().__init__()
+        self.common = nn.Parameter(torch.zeros(stack, heads, channels))
+        self.by_level = nn.Parameter(torch.zeros(stack, noise_levels, heads, channels))
+
+    def forward(self, h: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+        # A product with one-hot rows picks each row's level; unlike indexing, its backward pass is deterministic.
+        pick = nn.functional.one_hot(t, self.by_level.shape[1]).to(h.dtype)
+        levels = torch.bmm(pick, self.by_level.flatten(2)).unflatten(2, self.by_level.shape[2:])  # (S, B, K, C)
+        weight = (self.common[:, None] + levels).movedim(1, -1)[..., None, None]  # (S, K, C, B, 1, 1)
+        return tuple((weight[:, head] * h).sum(1) for head in range(weight.shape[1]))
