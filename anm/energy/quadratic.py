@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from anm.energy.base import Energy
@@ -13,14 +14,21 @@ class QuadraticEnergy(Energy):
 
     Its gradient is U^T (U x_t - sqrt(alpha_bar) V) / sqrt(1 - alpha_bar): the noise itself wherever U is orthogonal
     and U x0 = V, at every noise level alike. Descent leads from U^T V, what one pass of the network says, to
-    U^-1 V. An energy of this kind defines `encode` and `operators`. One evaluation costs two n x n products.
+    U^-1 V. An energy of this kind has `layers` and `heads`, and
+    defines `encode` and `operators`.
     """
 
     any_n = True  # weights do not depend on n: problems of any size are answered
+    products_to_evaluate = 2  # n x n products a problem: energy and gradient at one answer
 
     def __init__(self, n: int, noise_levels: int, stack: int):
         super().__init__(n, noise_levels, stack)
         self.schedule = Schedule(noise_levels)
+
+    def reset(self, generators: list[torch.Generator]) -> "QuadraticEnergy":
+        for part in (self.layers, self.heads):
+            part.reset(generators)
+        return self
 
     def operators(self, encoded: Any, t: Tensor) -> tuple[Tensor, Tensor]:
         """U and V for encoded problems at noise levels t (S, B), each (S, B, n, n)."""
