@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 POINTS = 40  # windows a run is cut into, so that a record's size does not depend on its length
-ROWS = ("denoise", "contrast", "energy_positive", "energy_negative", "distance", "accepted")
+ROWS = ("denoise", "contrast", "energy_positive", "energy_negative", "distance", "accepted", "residual", "false")
+EVERY_ROW = ("denoise", "false")  # the others are means over the rows whose negatives count
 
 
 class Curves:
@@ -24,9 +25,12 @@ class Curves:
     def add(self, rows: dict[str, Tensor], t: Tensor, per_seed: dict[str, Tensor]) -> None:
         """One step: `rows` per row (S, B) at levels t (S, B), `per_seed` values (S,). Nothing leaves the device."""
         levels = F.one_hot(t, self.noise_levels).to(rows["denoise"].dtype)
-        now = dict(per_seed) | {"count": levels.sum(1)}
-        for name, value in rows.items():
-            now[f"level/{name}"] = torch.bmm(value.detach()[:, None], levels)[:, 0]
+        mined = levels * rows["counts"][..., None] if "counts" in rows else levels
+        now = dict(per_seed) | {"count": levels.sum(1), "mined": mined.sum(1)}
+        for name in ROWS:
+            if name in rows:
+                weights = levels if name in EVERY_ROW else mined
+                now[f"level/{name}"] = torch.bmm(rows[name].detach()[:, None], weights)[:, 0]
         for name, value in now.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
         self.steps += 1
@@ -38,14 +42,14 @@ class Curves:
     def close(self, step: int) -> dict[str, float]:
         """End the window: append its means to the history; returns them averaged over seeds, for the log line."""
         sums = {name: value.cpu() for name, value in self.sums.items()}
-        count = sums.pop("count").sum(0)
+        every, mined = sums.pop("count").sum(0), sums.pop("mined").sum(0)
         line: dict[str, float] = {}
         self.history["step"].append(step)
         for name in ("loss", "denoise", "contrast", "grad_norm"):
             means = (sums[name] / self.steps).tolist() if name in sums else None
             self.history[name].append(means if means else [None] * len(sums["loss"]))
         for name in ROWS:
-            total = sums.get(f"level/{name}")
+            total, count = sums.get(f"level/{name}"), every if name in EVERY_ROW else mined
             means = None if total is None else total.sum(0) / count  # 0 / 0 where no row had the level
             self.history["by_level"][name].append([None] * self.noise_levels if means is None else means.tolist())
             if total is not None:

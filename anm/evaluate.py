@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from anm.landscape import Descent, Solver
-from anm.matrices import LADDER, OFFSETS, TestSet, frozen_problems
+from anm.matrices import LADDER, OFFSETS, TestSet, frozen_problems, residual
 
 STEP_BUDGETS = (0, 1, 2, 5, 10, 20)
 CONDITION_BINS = 8
@@ -20,12 +20,6 @@ PART = 5
 def squared_error(x0: Tensor, X: Tensor) -> Tensor:
     """Mean squared error over the entries, per row (S, B)."""
     return (x0 - X).square().mean((-2, -1))
-
-
-def residual(A: Tensor, x0: Tensor) -> Tensor:
-    """||A x0 - I||_F / sqrt(n), per row (S, B)."""
-    eye = torch.eye(A.shape[-1], device=A.device)
-    return (A @ x0 - eye).square().mean((-2, -1)).mul(A.shape[-1]).sqrt()
 
 
 def solve_errors(

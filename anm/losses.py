@@ -5,7 +5,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anm.energy import Landscape
+from anm.matrices import residual
 from anm.miners import Mine, Miner, mine_negative
+from anm.params import RunParams
+
+RIGHT = 0.1  # a negative with a smaller residual counts as right in the log, where `false_negative_residual` says nothing
 
 
 def denoising_loss(eps_hat: Tensor, eps: Tensor) -> Tensor:
@@ -21,10 +25,22 @@ def contrastive_loss(energy_positive: Tensor, energy_negative: Tensor) -> Tensor
     return F.softplus(energy_positive - energy_negative)
 
 
+def contrastive_weight(params: RunParams, step: int) -> float:
+    """The weight of the contrastive loss at a step, the first being 0: rising evenly over `contrastive_warmup` steps."""
+    return params.contrastive_weight * min(1.0, (step + 1) / max(1, params.contrastive_warmup))
+
+
+def counted(mine: Mine, wrongness: Tensor) -> Tensor:
+    """Which negatives count (S, B), given their residuals (S, B): those at `mining_levels` that are not in fact right."""
+    low, high = mine.params.mining_level_range
+    return (mine.t >= low) & (mine.t <= high) & ~(wrongness < mine.params.false_negative_residual)
+
+
 def row_losses(landscape: Landscape, mine: Mine, eps: Tensor, strategy: Miner) -> dict[str, Tensor]:
     """Everything a step measures, per row (S, B): `denoise` and, with a strategy that contrasts, `contrast` and more.
 
-    `eps` is the noise of the denoising loss; positives and negatives share mine.eps.
+    `eps` is the noise of the denoising loss; positives and negatives share mine.eps. A row whose negative does not count
+    adds nothing to the contrast, and leaves the weight of the others as it is.
     """
     _, eps_hat = landscape(mine.schedule.noised(mine.x0, mine.t, eps))
     rows = {"denoise": denoising_loss(eps_hat, eps)}
@@ -36,9 +52,14 @@ def row_losses(landscape: Landscape, mine: Mine, eps: Tensor, strategy: Miner) -
         energy[name], _ = landscape(mine.schedule.noised(x0, mine.t, mine.eps), gradient=False)
     with torch.no_grad():
         distance = (negative - mine.x0).square().mean((-2, -1)).sqrt()
+        wrongness = residual(mine.A, negative)
+        counts = counted(mine, wrongness)
     return rows | mine.measured | {
-        "contrast": contrastive_loss(energy["positive"], energy["negative"]),
+        "contrast": torch.where(counts, contrastive_loss(energy["positive"], energy["negative"]), 0.0),
         "energy_positive": energy["positive"],
         "energy_negative": energy["negative"],
         "distance": distance,
+        "residual": wrongness,
+        "false": (wrongness < (mine.params.false_negative_residual or RIGHT)).to(distance.dtype),
+        "counts": counts.to(distance.dtype),
     }

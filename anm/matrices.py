@@ -48,6 +48,12 @@ def draw_problems(R: Tensor, offset: float = OFFSETS["same"]) -> tuple[Tensor, T
     return A, inverse(A)
 
 
+def residual(A: Tensor, x0: Tensor) -> Tensor:
+    """How wrong answers x0 (S, B, n, n) are without their right ones: ||A x0 - I||_F / sqrt(n), per row (S, B)."""
+    eye = torch.eye(A.shape[-1], device=A.device)
+    return (A @ x0 - eye).square().mean((-2, -1)).mul(A.shape[-1]).sqrt()
+
+
 @dataclass(frozen=True)
 class TestSet:
     """Frozen problems of one difficulty, the same for every strategy, seed, device and batch size.

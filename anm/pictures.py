@@ -54,22 +54,25 @@ def problems(n: int):
 
 @torch.no_grad()
 def negatives(solver: Solver):
-    """An answer and the negatives that the solver's strategy makes of it at a low, a middle and the top level."""
+    """An answer and the negatives that the solver's strategy makes of it at a low, a middle and the top level.
+
+    They are the even rows of a batch whose odd rows are other problems, for strategies that make use of those.
+    """
     params, T, stack = solver.params, len(solver.schedule), solver.model.stack
     levels = sorted({0, T // 2, T - 1})
-    test = frozen_problems(params.n, OFFSETS["same"], len(levels), FIT_STREAM)
-    A, x0 = (part[:1].to(solver.device).expand(stack, len(levels), -1, -1) for part in (test.A, test.X))
-    t = torch.tensor(levels, device=solver.device).expand(stack, -1)
+    test = frozen_problems(params.n, OFFSETS["same"], 1 + len(levels), FIT_STREAM)
+    rows = [row for other in range(1, 1 + len(levels)) for row in (0, other)]
+    A, x0 = (part[rows].to(solver.device).expand(stack, -1, -1, -1) for part in (test.A, test.X))
+    t = torch.tensor(levels, device=solver.device).repeat_interleave(2).expand(stack, -1)
     streams = Streams(params.seed_list, solver.device)
     landscape = solver.model.landscape(solver.model.encode(A), t)
     mine = Mine(A, x0, t, landscape, solver.schedule, params, streams, {})
     negative = mine_negative(chosen("strategy", params.strategy), mine)
     shown = [("the answer", test.X[0])]
     if negative is not None:
-        energy, _ = landscape(solver.schedule.noised(negative, t, mine.eps), gradient=False)
-        true_energy, _ = landscape(solver.schedule.noised(x0, t, mine.eps), gradient=False)
+        energy, true_energy = mine.energy(negative), mine.energy(x0)
         shown += [
-            (f"negative, level {level}\nenergy {energy[0, k]:.3g} (answer {true_energy[0, k]:.3g})", negative[0, k].cpu())
+            (f"negative, level {level}\nenergy {energy[0, 2 * k]:.3g} (answer {true_energy[0, 2 * k]:.3g})", negative[0, 2 * k].cpu())
             for k, level in enumerate(levels)
         ]
     return grid([(params.strategy, shown)])

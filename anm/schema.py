@@ -20,7 +20,7 @@ def _split(conditions: str) -> dict:
 
 # What schema 1 holds. A leaf is its kind ("?": null is allowed, which stands for a number that is not finite),
 # then its shape: S seeds, T noise levels; every other letter is a length that must agree wherever it occurs.
-# Other keys are allowed everywhere and ignored.
+# A name with "?" may be missing: older records lack it. Other keys are allowed everywhere and ignored.
 LAYOUT = {
     "params": {"strategy": "text", "energy": "text", "n": "count", "noise_levels": "count", "train_steps": "count",
                "batch_size": "count"},
@@ -37,7 +37,7 @@ LAYOUT = {
         "step": "count P", "loss": "number? P S", "denoise": "number? P S", "contrast": "number? P S",
         "grad_norm": "number? P S",
         "by_level": {"denoise": "absent? P T", "energy_positive": "absent? P T", "energy_negative": "absent? P T",
-                     "distance": "absent? P T", "accepted": "absent? P T"},
+                     "distance": "absent? P T", "accepted": "absent? P T", "residual?": "absent? P T", "false?": "absent? P T"},
         "mse_step": "count Q", "mse_same": "size? Q S"},
     "landscape": {"level": "count T", "energy_before": "number? T S", "energy_after": "number? T S",
                   "accepted": "number? T S", "mse": "size? T S"},
@@ -77,11 +77,13 @@ def _check(value, layout, where: str, sizes: dict[str, int]) -> None:
             _check(item, layout[0], f"{where}[{place}]", sizes)
     else:
         _check_type(value, dict, where)
-        for name, part in layout.items():
+        for entry, part in layout.items():
+            name, optional = entry.rstrip("?"), entry.endswith("?")
             inner = f"{where}.{name}".lstrip(".")
-            if name not in value:
+            if name in value:
+                _check(value[name], part, inner, sizes)
+            elif not optional:
                 raise RecordError(f"{inner} is missing")
-            _check(value[name], part, inner, sizes)
 
 
 def _check_leaf(value, kind: str, shape: list[str], where: str, sizes: dict[str, int]) -> None:

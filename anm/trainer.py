@@ -14,7 +14,7 @@ from anm.energy import Energy
 from anm.evaluate import score, solve_errors
 from anm.interrupt import Interrupted, StopSignal
 from anm.landscape import Solver
-from anm.losses import row_losses
+from anm.losses import contrastive_weight, row_losses
 from anm.matrices import FIT_STREAM, OFFSETS, draw_problems, frozen_problems
 from anm.miners import Mine
 from anm.params import RunParams, chosen
@@ -81,7 +81,7 @@ class Training:
         mine, eps = self.draw()
         rows = row_losses(mine.landscape, mine, eps, self.strategy)
         per_seed = {name: rows[name].mean(1) for name in ("denoise", "contrast") if name in rows}
-        loss = per_seed["denoise"] + self.params.contrastive_weight * per_seed.get("contrast", 0.0)
+        loss = per_seed["denoise"] + contrastive_weight(self.params, self.step) * per_seed.get("contrast", 0.0)
         self.optimiser.zero_grad(set_to_none=True)
         loss.sum().backward()  # seeds share nothing, so the gradient of the sum is each seed's own
         per_seed |= {"loss": loss, "grad_norm": clip_per_seed([w.grad for w in self.weights], MAX_GRAD_NORM)}

@@ -63,8 +63,10 @@ def write_notebook(path, record=None, error=None, records=None):
 def _params(strategy, energy, n, seeds, problems, noise_levels):
     return {"strategy": strategy, "energy": energy, "n": n, "noise_levels": noise_levels, "train_steps": 500,
             "batch_size": 32, "learning_rate": 1e-4, "seeds": ",".join(map(str, seeds)), "mining_opt_steps": 2,
-            "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "landscape_steps": 5, "answer_bound": 2.0,
-            "test_problems": problems, "device": "cpu", "precision": "float32",
+            "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "contrastive_warmup": 0, "mining_levels": "all",
+            "false_negative_residual": 0.0, "candidates": 8, "ball_radius": 0.1, "langevin_noise": 1.0, "replay_size": 10_000,
+            "replay_fresh": 0.05, "mixture": "adversarial:0.5,random:0.5", "landscape_steps": 5, "answer_bound": 2.0,
+            "test_problems": problems, "device": "cpu", "precision": "float32", "compile": "auto",
             "checkpoint_dir": "checkpoints", "resume": True}
 
 

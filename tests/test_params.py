@@ -21,7 +21,7 @@ WHOLE, NUMBER, SEEDS, CHOICE = "must be a whole number from", "must be a number"
 BAD = [
     ("strategy", "adverserial", "Did you mean 'adversarial'?"),
     ("strategy", "Adversarial ", CHOICE),
-    ("strategy", "", "none, random"),
+    ("strategy", "", "none, pgd, random"),
     ("strategy", None, CHOICE),
     ("strategy", ["none"], CHOICE),
     ("strategy", "no_such_module:mine", "No module named 'no_such_module'"),
@@ -66,6 +66,26 @@ BAD = [
     ("mining_opt_steps", -1, f"{WHOLE} 0"),
     ("mining_noise_scale", -0.5, f"{NUMBER} from 0"),
     ("contrastive_weight", "half", f"{NUMBER} from 0"),
+    ("contrastive_warmup", -1, f"{WHOLE} 0"),
+    ("mining_levels", "0-", 'must be "all", a range of noise levels'),
+    ("mining_levels", "4-2", "must be"),
+    ("mining_levels", True, "must be"),
+    ("mining_levels", 1.0, "must be"),
+    ("mining_levels", "0-10", "must be within the noise levels, 0-9"),
+    ("false_negative_residual", "nan", f"{NUMBER} from 0"),
+    ("candidates", 0, f"{WHOLE} 1"),
+    ("ball_radius", 0, f"{NUMBER} above 0"),
+    ("langevin_noise", -1, f"{NUMBER} from 0"),
+    ("replay_size", 0, f"{WHOLE} 1"),
+    ("replay_fresh", 1.5, f"{NUMBER} from 0 to 1"),
+    ("mixture", "adversarial:0.5", "shares that add up to 1"),
+    ("mixture", "adversarial", "shares that add up to 1"),
+    ("mixture", "random:0.5,random:0.5", "shares that add up to 1"),
+    ("mixture", "random:1.5,adversarial:-0.5", "shares that add up to 1"),
+    ("mixture", "randm:0.5,adversarial:0.5", "Did you mean 'random'?"),
+    ("mixture", "none:0.5,adversarial:0.5", "'none' does not"),
+    ("mixture", "mixture:1", "'mixture' does not"),
+    ("mixture", 3, "shares that add up to 1"),
     ("landscape_steps", 2.5, f"{WHOLE} 0"),
     ("answer_bound", 0, f"{NUMBER} above 0"),
     ("test_problems", 1, f"{WHOLE} 2"),
@@ -85,7 +105,7 @@ BAD = [
     ("stategy", "random", "Did you mean 'strategy'?"),
     ("rank", 10, "Did you mean 'n'?"),
     ("lr", 1e-3, "Did you mean 'learning_rate'?"),
-    ("something_else", 1, "there is no such parameter. Allowed: strategy, energy, n,"),
+    ("qqqqqq", 1, "there is no such parameter. Allowed: strategy, energy, n,"),
 ]
 
 
@@ -126,6 +146,10 @@ def test_a_notebook_s_other_variables_are_no_settings_but_plain_values_are(tmp_p
     ("seeds", ["0,1,2147483647"], "0,1,2147483647"),
     ("seeds", ["1-2", "1,2"], "1,2"),
     ("checkpoint_dir", ["somewhere", Path("somewhere")], "somewhere"),
+    ("mining_levels", ["2-4", " 2-4", "02-4"], "2-4"),
+    ("mining_levels", [3, "3", "3-3"], "3"),
+    ("mixture", ["random:1", " random:1.0"], "random:1.0"),
+    ("mixture", ["random:0.25, pgd:.75", "random:2.5e-1,pgd:0.75"], "random:0.25,pgd:0.75"),
 ])
 def test_every_clear_spelling_is_accepted(name, spellings, value):
     for spelling in spellings:
@@ -165,8 +189,10 @@ def test_names_and_defaults_are_the_notebook_s_contract():
     scale = {"train_steps", "batch_size", "learning_rate", "seeds", "test_problems"}  # what the quick scale may choose
     assert {name: value for name, value in resolved.items() if name not in scale} == {
         "strategy": "adversarial", "energy": "mlp", "n": 20, "noise_levels": 10, "mining_opt_steps": 2,
-        "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "landscape_steps": 5, "answer_bound": 2.0,
-        "device": "auto", "precision": "float32", "checkpoint_dir": "checkpoints", "resume": True}
+        "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "contrastive_warmup": 0, "mining_levels": "all",
+        "false_negative_residual": 0.0, "candidates": 8, "ball_radius": 0.1, "langevin_noise": 1.0, "replay_size": 10_000,
+        "replay_fresh": 0.05, "mixture": "adversarial:0.5,random:0.5", "landscape_steps": 5, "answer_bound": 2.0,
+        "device": "auto", "precision": "float32", "compile": "auto", "checkpoint_dir": "checkpoints", "resume": True}
     assert scale <= set(resolved)
 
 
@@ -177,7 +203,8 @@ def test_settings_cannot_be_changed_behind_the_run_s_back():
 
 OTHER = {"strategy": "none", "n": 5, "noise_levels": 9, "train_steps": 7, "batch_size": 9, "seeds": "0-3",
          "learning_rate": 2e-3, "mining_opt_steps": 3, "mining_noise_scale": 2, "contrastive_weight": 0.4, "landscape_steps": 6,
-         "answer_bound": 3, "test_problems": 7, "device": "cpu", "precision": "tf32", "checkpoint_dir": "other", "resume": False}
+         "answer_bound": 3, "contrastive_warmup": 5, "mining_levels": "2-4", "false_negative_residual": 0.2, "candidates": 3,
+         "ball_radius": 0.2, "langevin_noise": 0.5, "replay_size": 64, "replay_fresh": 0.1, "mixture": "random:1", "test_problems": 7, "device": "cpu", "precision": "tf32", "compile": "no", "checkpoint_dir": "other", "resume": False}
 
 
 @pytest.mark.parametrize("name", FIELDS)
