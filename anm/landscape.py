@@ -118,6 +118,14 @@ class Solver:
     history: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, model: Energy, **settings) -> "Solver":
+        """A solver around an energy that no run here has trained; `settings` as in `RunParams`, landscape_steps say."""
+        settings = {"n": model.n, "noise_levels": model.noise_levels, "seeds": f"0-{model.stack - 1}"} | settings
+        params = RunParams(**settings)
+        device = params.torch_device()
+        return cls(params, model.to(device).requires_grad_(False), Schedule(model.noise_levels).to(device))
+
     @property
     def device(self) -> torch.device:
         return self.schedule.alpha_bar.device

@@ -126,3 +126,22 @@ def test_contrast_is_a_cross_entropy():
     logits = torch.stack([-positive, -negative], -1)
     expected = torch.nn.functional.cross_entropy(logits[0], torch.zeros(2, dtype=torch.int64), reduction="none")
     torch.testing.assert_close(contrastive_loss(positive, negative)[0], expected)
+
+
+def test_a_released_checkpoint_is_scored_as_the_readme_says(ired, schedule, tmp_path):
+    names = [key.split("/")[1] for key in ired if key.startswith("weights/")]
+    torch.save({"model": {f"model.ebm.{name}": ired[f"weights/{name}"] for name in names}}, tmp_path / "model-1.pt")
+    weights = torch.load(tmp_path / "model-1.pt", map_location="cpu", weights_only=True)["model"]
+    solver = anm.Solver.of(anm.EnergyMLP.from_ired(weights), test_problems=20, device="cpu")
+    answers = [x0 for _, x0 in solver.answers(ired["A"][0], ired["sample/x_T"][0])]
+    agrees(torch.cat(answers, 1) * schedule.sqrt_alpha_bar[0], ired["sample/x0"])
+    assert solver.solve(ired["A"][0], landscape_steps=5).shape == (1, 16, 4, 4)
+    assert anm.evaluate(solver).results["same"]["mse"][0] > 0
+
+
+def test_weights_that_are_no_ired_network_are_refused_by_name(ired):
+    weights = {key.split("/")[1]: value for key, value in ired.items() if key.startswith("weights/")}
+    with pytest.raises(ValueError, match="fc3.bias: missing"):
+        anm.EnergyMLP.from_ired({name: value for name, value in weights.items() if name != "fc3.bias"})
+    with pytest.raises(ValueError, match=r"fc2.weight: must be \(512, 512\)"):
+        anm.EnergyMLP.from_ired(weights | {"fc2.weight": weights["fc2.weight"][:100]})
