@@ -12,6 +12,7 @@ from torch import Tensor
 from anm.energy import Energy, Landscape
 from anm.params import RunParams
 from anm.schedule import Schedule
+from anm.thinking import think
 
 # Rows (S x B) that are solved at once: enough to fill the device, few enough to bound memory.
 ROWS_AT_ONCE = {"cpu": 3072, "mps": 16_384, "cuda": 131_072}
@@ -79,12 +80,15 @@ def sample(
     landscape_steps: int,
     bound: float,
     watch: Callable[[int, Descent, Tensor], None] | None = None,
+    refine_steps: int = 0,
+    watch_refining: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Answers x0 (S, B, n, n) to problems A (S, B, n, n) from noise `start` at the highest level.
 
     At each level, from the noisiest down: the x0 that eps_hat implies, clipped, taken back to the level;
     landscape steps there; then on to the next level without fresh noise. Source: arXiv 2406.11179, algorithm 2,
     as in the code released with it. `watch(level, descent, x0)` sees every level's descent and the x0 it reached.
+    Then up to `refine_steps` steps of thinking longer at the last level; `watch_refining(step, x0)` sees their ends.
     """
     encoded, x = model.encode(A), start
     for level in reversed(range(len(schedule))):
@@ -100,7 +104,11 @@ def sample(
             watch(level, descent, x0)
         if level:
             x = schedule.sqrt_alpha_bar[level - 1] * x0
-    return x0
+    if not refine_steps:
+        return x0
+    scale = schedule.at("sqrt_alpha_bar", t)
+    watch_x_t = watch_refining and (lambda step, x_t: watch_refining(step, x_t / scale))
+    return think(landscape, scale * x0, schedule.at("step_size", t), bound * scale, refine_steps, watch_x_t) / scale
 
 
 @dataclass
@@ -130,30 +138,38 @@ class Solver:
     def device(self) -> torch.device:
         return self.schedule.alpha_bar.device
 
-    def solve(self, A: Tensor, landscape_steps: int | None = None, seed: int = 0) -> Tensor:
+    def solve(self, A: Tensor, landscape_steps: int | None = None, seed: int = 0, refine_steps: int = 0) -> Tensor:
         """Answers X (S, B, n, n), on the CPU, one per seed of the stack, to problems A (B, n, n).
 
         `seed` fixes the noise that sampling starts from: row i of a longer batch has the same answer.
-        `landscape_steps` per noise level; by default those of the run. Raises `ValueError` on other shapes, on
-        entries that are not finite, and on steps that cannot be taken.
+        `landscape_steps` per noise level; by default those of the run. `refine_steps`: how much longer to think, at
+        most. An energy whose weights do not depend on n answers problems of any n. Raises `ValueError` on other
+        shapes, on entries that are not finite, and on steps that cannot be taken.
         """
         steps = self.params.landscape_steps if landscape_steps is None else landscape_steps
-        if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 0:
-            raise ValueError(f"landscape_steps: must be a whole number from 0, not {steps!r}")
+        for name, count in {"landscape_steps": steps, "refine_steps": refine_steps}.items():
+            if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
+                raise ValueError(f"{name}: must be a whole number from 0, not {count!r}")
         A = torch.as_tensor(A, dtype=torch.float32)
-        if A.ndim != 3 or A.shape[1:] != (self.params.n, self.params.n):
-            raise ValueError(f"A: must be (B, {self.params.n}, {self.params.n}), not {tuple(A.shape)}")
+        n = A.shape[-1] if self.model.any_n and A.ndim == 3 and A.shape[-1] else self.params.n
+        if A.ndim != 3 or A.shape[1:] != (n, n):
+            size = "" if self.model.any_n else f"; energy {self.params.energy} answers only the n it was trained for"
+            raise ValueError(f"A: must be (B, {n}, {n}), not {tuple(A.shape)}{size}")
         if not torch.isfinite(A).all():
             raise ValueError("A: every entry must be finite")
         start = np.random.default_rng(seed).standard_normal(A.shape, dtype=np.float32)
         none = A.new_empty(self.model.stack, 0, *A.shape[1:])
-        return torch.cat([none, *(x.cpu() for _, x in self.answers(A, torch.from_numpy(start), steps))], dim=1)
+        answers = self.answers(A, torch.from_numpy(start), steps, refine_steps=refine_steps)
+        return torch.cat([none, *(x.cpu() for _, x in answers)], dim=1)
 
     @torch.no_grad()
-    def answers(self, A: Tensor, start: Tensor, landscape_steps: int | None = None, batch: int | None = None, watch=None):
+    def answers(
+        self, A: Tensor, start: Tensor, landscape_steps: int | None = None, batch: int | None = None, watch=None,
+        refine_steps: int = 0, watch_refining=None,
+    ):
         """Yields (rows, x0) batch by batch: a slice of the problems A (N, n, n), and x0 (S, rows, n, n) on the device.
 
-        Memory does not grow with N. `start` is x_T, (N, n, n), the same for every seed of the stack.
+        Memory does not grow with N. `start` is x_T, (N, n, n), the same for every seed of the stack. The rest: see `sample`.
         """
         steps = self.params.landscape_steps if landscape_steps is None else landscape_steps
         batch = batch or max(1, ROWS_AT_ONCE[self.device.type] // self.model.stack)
@@ -161,4 +177,4 @@ class Solver:
             rows = slice(first, first + batch)
             problems, x_T = (part[rows].to(self.device).expand(self.model.stack, -1, -1, -1) for part in (A, start))
             bound = self.params.answer_bound
-            yield rows, sample(self.model, problems, x_T, self.schedule, steps, bound, watch)
+            yield rows, sample(self.model, problems, x_T, self.schedule, steps, bound, watch, refine_steps, watch_refining)

@@ -19,6 +19,8 @@ class Energy(nn.Module):
     at it; `evaluate`, the energy and its gradient at x_t.
     """
 
+    any_n = False  # whether problems of another n than that of the training can be answered
+
     def __init__(self, n: int, noise_levels: int, stack: int):
         super().__init__()
         self.n, self.noise_levels, self.stack = n, noise_levels, stack

@@ -1,0 +1,113 @@
+"""What both energies made of matrix layers promise, whatever their weights."""
+
+import pytest
+import torch
+from matrix_energies import LEVELS, SEEDS, orthogonal, problems, seeded, shaken, untrained
+
+from anm.energy import EnergyBilinear, EnergyResidual
+from anm.energy.layers import LIMIT, frobenius, scale_of
+from anm.schedule import Schedule
+
+both = pytest.mark.parametrize("energy", [EnergyBilinear, EnergyResidual])
+
+
+@both
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_the_gradient_is_that_of_the_energy(energy, n):
+    model, (A, _, x_t, t) = shaken(energy, n), problems(n)
+    x_t.requires_grad_()
+    value, eps_hat = model.energy_and_grad(A, x_t, t)
+    (expected,) = torch.autograd.grad(value.sum(), x_t)
+    torch.testing.assert_close(eps_hat, expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(model.energy(A, x_t, t), value)
+
+
+@both
+def test_the_gradient_is_the_slope_of_the_energy(energy):
+    model, (A, _, x_t, t) = shaken(energy, 4), problems(4)
+    direction = torch.randn(x_t.shape, dtype=x_t.dtype, generator=seeded(1))
+    ahead, behind = (model.energy(A, x_t + way * 1e-4 * direction, t) for way in (1, -1))
+    slope = (model.energy_and_grad(A, x_t, t)[1] * direction).sum((-2, -1))
+    torch.testing.assert_close((ahead - behind) / 2e-4, slope, rtol=1e-7, atol=1e-7)
+
+
+@both
+def test_the_loss_reaches_every_weight_that_has_a_part_in_it(energy):
+    """One ordinary backward pass through the closed form: its gradient against finite differences."""
+    model, (A, x0, eps, t) = shaken(energy, 3), problems(3)
+    x_t = Schedule(LEVELS).double().noised(x0, t, eps)
+
+    def loss():
+        return (model.energy_and_grad(A, x_t, t)[1] - eps).square().mean()
+
+    loss().backward()
+    for weights in model.parameters():
+        direction = torch.randn(weights.shape, dtype=weights.dtype, generator=seeded(2))
+        slope = (weights.grad * direction).sum()
+        with torch.no_grad():
+            weights += 1e-6 * direction
+            ahead = loss()
+            weights -= 2e-6 * direction
+            behind = loss()
+            weights += 1e-6 * direction
+        torch.testing.assert_close((ahead - behind) / 2e-6, slope, rtol=1e-5, atol=1e-7)
+
+
+@both
+@pytest.mark.parametrize("kind", ["rotation", "permutation"])
+def test_a_turned_problem_gives_a_turned_gradient(energy, kind):
+    model, (A, _, x_t, t), Q = shaken(energy, 5), problems(5), orthogonal(5, kind)
+    value, eps_hat = model.energy_and_grad(A, x_t, t)
+    turned_value, turned = model.energy_and_grad(Q @ A @ Q.T, Q @ x_t @ Q.T, t)
+    torch.testing.assert_close(turned_value, value, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(turned, Q @ eps_hat @ Q.T, rtol=1e-8, atol=1e-8)
+
+
+@both
+def test_another_unit_of_the_problem_is_another_unit_of_the_answer(energy):
+    model, (A, _, _, t) = shaken(energy, 5), problems(5)
+    (U, V), (U_larger, V_larger) = (model.operators(model.encode(unit * A), t) for unit in (1, 1000))
+    torch.testing.assert_close(U_larger, U)
+    torch.testing.assert_close(V_larger * 1000, V)
+
+
+@both
+@pytest.mark.parametrize("n", [2, 20])
+def test_layers_stay_bounded_on_any_problem(energy, n):
+    """A layer multiplies by I plus a factor of a limited size, so its gain is limited, however large the weights."""
+    model = shaken(energy, n, torch.float32)
+    for weights in model.layers.parameters():
+        weights.data *= 100
+    largest = model.layers.first.abs().max() * n**0.5 * (1 + LIMIT * n**0.5) ** model.layers.weight.shape[1]
+    random = torch.randn(SEEDS, 5, n, n, generator=seeded(1))
+    for A in (random, 1e6 * random, 1e-6 * random, torch.ones_like(random), -torch.eye(n).expand_as(random)):
+        channels = model.layers(A / scale_of(A))
+        assert torch.isfinite(channels).all() and frobenius(channels).max() <= largest
+
+
+def test_the_scale_is_just_above_the_largest_eigenvalue():
+    A, *_ = problems(12)
+    ratio = scale_of(A)[..., 0, 0] / torch.linalg.eigvalsh(A)[..., -1]
+    assert ratio.min() >= 1 and ratio.max() <= 12 ** (1 / 8)
+    torch.testing.assert_close(scale_of(A), torch.linalg.matrix_norm(A @ A @ A @ A)[..., None, None] ** 0.25)
+
+
+@both
+def test_one_set_of_weights_answers_every_size(energy):
+    """A block-diagonal problem of two equal blocks has the blocks' own operators, but for the common scale."""
+    model, (A, *_, t) = shaken(energy, 3), problems(3)
+    double = torch.zeros(*A.shape[:2], 6, 6, dtype=A.dtype)
+    double[..., :3, :3] = double[..., 3:, 3:] = A
+    unit = scale_of(double) / scale_of(A)
+    for small, large in zip(model.layers(A / scale_of(A) / unit).unbind(1), model.layers(double / scale_of(double)).unbind(1)):
+        torch.testing.assert_close(large[..., :3, :3], small)
+        torch.testing.assert_close(large[..., :3, 3:], torch.zeros_like(small), rtol=0, atol=1e-12)
+
+
+@both
+def test_a_seed_is_the_same_in_every_stack(energy):
+    alone = energy(5, LEVELS, 1).reset([seeded(1)]).double()
+    stack = untrained(energy, 5)
+    A, _, x_t, t = problems(5)
+    for ours, theirs in zip(alone.energy_and_grad(A[1:], x_t[1:], t[1:]), stack.energy_and_grad(A, x_t, t)):
+        torch.testing.assert_close(ours[0], theirs[1])
