@@ -131,4 +131,4 @@ def _table(rows, columns: list[str], records: Mapping[str, dict]) -> pd.DataFram
     names = in_order(record["params"]["strategy"] for record in records.values())
     table["strategy"] = pd.Categorical(table["strategy"], names)
     numbers = [c for c in columns if c not in ("run", "energy", "strategy", "split", "term")]
-    return table.astype({c: float for c in numbers if c not in ("seed", "problems")})
+    return table.astype({c: float for c in numbers if c != "seed"})

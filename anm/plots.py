@@ -4,7 +4,7 @@
     plots.learning_curves(learning, references, ax=ax)    # one of yours
 
 A strategy keeps its colour, marker and line style in every figure, so that the figures also read
-in grey. `style()` gives the settings that the report draws with: `with plots.style(): ...`.
+in grey (anm.looks; the report draws with `looks.style()`).
 Points carry their run and seed as the artist's url ("tip:..."), which the report shows on hover.
 """
 
@@ -14,42 +14,9 @@ import numpy as np
 import pandas as pd
 
 from anm.frames import in_order
+from anm.looks import BAND, INK, MUTED, REFERENCE_LINES, looks, plain
 
-INK, MUTED, GRID, BAND = "#1c1e21", "#565c64", "#dfe2e6", "#c9cfd6"
-LOOKS = {"none": ("#3b3f45", "o", "-"), "random": ("#0072b2", "s", "--"), "adversarial": ("#d55e00", "^", "-.")}
-MORE_LOOKS = (("#00795a", "D", ":"), ("#882255", "v", (0, (5, 1))), ("#7a6a00", "P", (0, (3, 1, 1, 1))),
-              ("#5b4bc4", "X", (0, (1, 1))), ("#a1395f", "*", (0, (8, 2))))
-REFERENCE_LINES = {"constant": (0, (1, 3)), "affine": (0, (7, 3)), "published": (0, (3, 2, 1, 2))}
 LOG_FROM = 20.0  # axes whose values span a larger factor are logarithmic
-TEXT_LIMIT = 26
-
-
-def style():
-    """The report's drawing settings, as a context."""
-    return matplotlib.rc_context({
-        "font.size": 11, "font.family": "sans-serif", "axes.titlesize": 11.5, "axes.titleweight": "bold",
-        "axes.titlelocation": "left", "axes.labelsize": 11, "axes.edgecolor": MUTED, "axes.labelcolor": INK,
-        "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8, "text.color": INK,
-        "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-        "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.8, "lines.markersize": 6,
-        "legend.frameon": False, "legend.fontsize": 10, "svg.fonttype": "none", "svg.hashsalt": "anm",
-        "axes.formatter.limits": (-4, 5), "axes.formatter.use_mathtext": False, "axes.unicode_minus": True})
-
-
-def looks(strategies: pd.Series) -> dict[str, tuple]:
-    """(colour, marker, line style) of each strategy; those beyond the study's three take the next free ones.
-
-    A categorical column gives a strategy the same look in every figure, whether or not the others are in it.
-    """
-    names = strategies.cat.categories if isinstance(strategies.dtype, pd.CategoricalDtype) else strategies
-    others = [s for s in in_order(names) if s not in LOOKS]
-    return LOOKS | {s: MORE_LOOKS[i % len(MORE_LOOKS)] for i, s in enumerate(others)}
-
-
-def plain(text, limit: int = TEXT_LIMIT) -> str:
-    """Text from a record as figure text: one line, shortened, never read as a formula."""
-    line = " ".join(str(text).split())
-    return (line if len(line) <= limit else line[:limit - 1] + "…").replace("$", r"\$")
 
 
 def seed_points(scores: pd.DataFrame, references=None, ax=None):
@@ -141,10 +108,9 @@ def landscape_steps(steps: pd.DataFrame, references=None, ax=None):
 
 def conditions(bins: pd.DataFrame, references=None, ax=None):
     """MSE by condition number (one split): each bin at its geometric middle, on logarithmic axes."""
-    middle = np.sqrt(bins["low"].clip(lower=1.0) * bins["high"])
-    ax = _lines(_axes(ax), bins.assign(condition=middle), "condition", "mse", markers=True)
-    if len(bins):
-        ax.set(xscale="log", yscale="log")
+    middle = np.sqrt(bins["low"].clip(lower=1.0)) * np.sqrt(bins["high"].clip(lower=1.0))
+    ax = _lines(_axes(ax), bins.assign(condition=middle).dropna(subset="mse"), "condition", "mse", markers=True)
+    _log(ax, x=middle, y=bins["mse"])
     ax.set(xlabel="condition number of A", ylabel="MSE")
     return reference_lines(ax, references)
 
@@ -155,11 +121,10 @@ def ladder(rungs: pd.DataFrame, references=None, ax=None):
     for name, known in (references or {}).items():
         ax.plot(list(known), list(known.values()), color=MUTED, marker="_", markersize=13, markeredgewidth=1.6,
                 linestyle=REFERENCE_LINES.get(name, ":"), linewidth=1.1, label=name)
-    if len(rungs):
-        ax.set(xscale="log", yscale="log")
-        ax.set_xticks(sorted(rungs["offset"].unique()), [f"{c:g}" for c in sorted(rungs["offset"].unique())])
-        ax.minorticks_off()
-        ax.invert_xaxis()
+    _log(ax, x=rungs["offset"], y=rungs["mse"])
+    ax.set_xticks(sorted(rungs["offset"].unique()), [f"{c:g}" for c in sorted(rungs["offset"].unique())])
+    ax.minorticks_off()
+    ax.invert_xaxis()
     ax.set(xlabel="offset c of A = 2RRᵀ + cI (harder →)", ylabel="MSE")
     _legend(ax)
     return ax
@@ -263,6 +228,14 @@ def _steps(ax, label: str):
     ax.set(xlabel="training step", ylabel=label)
     ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, integer=True))
     ax.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+
+
+def _log(ax, **values):
+    """A logarithmic axis where all its values allow it (x=, y=)."""
+    for axis, numbers in values.items():
+        known = numbers.dropna()
+        if len(known) and (known > 0).all():
+            ax.set(**{f"{axis}scale": "log"})
 
 
 def _levels(ax, label: str):

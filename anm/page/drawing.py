@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anm import plots
+from anm import looks
 from anm.page.markup import Html, html, joined
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-SERIES = [look[0] for look in (*plots.LOOKS.values(), *plots.MORE_LOOKS)]
-COLOURS = {plots.INK: "--ink", plots.MUTED: "--muted", plots.GRID: "--grid", plots.BAND: "--band"}
+SERIES = [look[0] for look in (*looks.LOOKS.values(), *looks.MORE_LOOKS)]
+COLOURS = {looks.INK: "--ink", looks.MUTED: "--muted", looks.GRID: "--grid", looks.BAND: "--band"}
 COLOURS |= {colour: f"--series-{place}" for place, colour in enumerate(SERIES)}
 PANEL = (5.4, 4.0)  # inches; two fit side by side on a laptop, one fills a phone
 
@@ -30,11 +30,11 @@ def figure(name: str, panels: Sequence[tuple[str, Callable[..., Axes]]], caption
 
 def panel(name: str, title: str, draw: Callable[..., Axes], alt: str) -> Html:
     """One panel as an SVG with a text alternative."""
-    with plots.style():
+    with looks.style():
         sheet = Figure(figsize=PANEL, layout="constrained")
         axes = sheet.add_subplot()
         draw(ax=axes)
-        axes.set_title(plots.plain(title, 60))
+        axes.set_title(looks.plain(title, 60))
         svg = to_svg(sheet, name)
     label = html('<svg role="img" aria-label="{}" ', f"{title}: {alt}" if title else alt)
     return Html(svg.replace("<svg ", str(label), 1))

@@ -57,7 +57,7 @@ def anchor(name: str) -> str:
 
 def link(path, text: str) -> Html:
     """A link to a file, relative to the working folder (where the page will lie)."""
-    return html('<a href="./{}">{}</a>', quote(os.path.relpath(path).replace(os.sep, "/")), text)
+    return html('<a href="./{}">{}</a>', quote(os.fsencode(os.path.relpath(path).replace(os.sep, "/"))), text)
 
 
 def download(name: str, text: str, mime: str) -> Html:

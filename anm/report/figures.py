@@ -1,7 +1,7 @@
 """The report's figures: which panels, what to see in them, and what to say to a reader who cannot see them."""
 
 from functools import partial
-from math import isfinite
+from math import isfinite, nan
 
 import pandas as pd
 
@@ -134,13 +134,13 @@ def paired(findings: Findings, energy: str, split: str) -> tuple[pd.DataFrame, p
     rows = _of(findings.scores, energy, split).dropna(subset="mse")
     base = rows[rows["strategy"] == BASELINE].set_index("seed")["mse"]
     pairs = rows[(rows["strategy"] != BASELINE) & rows["seed"].isin(base.index)]
-    pairs = pairs.assign(percent=100 * (pairs["mse"] - pairs["seed"].map(base)) / base.mean())
+    unit = base.mean() / 100 or nan
+    pairs = pairs.assign(percent=(pairs["mse"] - pairs["seed"].map(base)) / unit)
     found = findings.comparison
     if "against" not in found:
         return pairs, pd.DataFrame(columns=["strategy", "percent", "low", "high"])
     found = _of(found, energy, split)
     found = found[(found["against"] == BASELINE) & (found["n_seeds"] > 0)]
-    unit = found["margin"] / MARGIN / 100
     return pairs, found.assign(strategy=found["strategy"].astype(rows["strategy"].dtype), percent=found["mean_difference"] / unit,
                                low=found["ci_low"] / unit, high=found["ci_high"] / unit)
 

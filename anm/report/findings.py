@@ -18,6 +18,7 @@ BASELINE = "none"
 SPLITS = ("same", "harder")
 BEST = next(p for p in PUBLISHED if (p.source, p.table, p.method) == (IRED, "1", "IRED"))
 PUBLISHED_N = 20
+LONGEST = 300  # characters of a text from a record that a page shows
 LARGEST_N, MOST_PROBLEMS = 64, 20_000  # bounds on what the references cost
 ANALYSIS = ".analysis"  # in the name of the report's own executed notebook, which is no run
 # Settings that a strategy does not use: they may differ from those of the runs it is compared with.
@@ -81,11 +82,16 @@ class Findings:
 
 
 def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
-    """The findings of a folder of executed notebooks. Raises `RecordError` if there is no such folder."""
+    """The findings of a folder of executed notebooks. Raises `RecordError` if there is no such folder.
+
+    Texts of records are kept to `LONGEST` visible characters: a page can show no others.
+    """
     scores, refused = collect_runs(folder)
-    refused = tuple(r for r in refused if ANALYSIS not in r.path.suffixes)
-    paths = dict(zip(scores["run"], scores["path"]))
-    records = {run: read_run(path) for run, path in paths.items()}
+    refused = tuple(Refused(r.path, visible(r.reason)) for r in refused if ANALYSIS not in r.path.suffixes)
+    paths = {visible(run): path for run, path in zip(scores["run"], scores["path"])}
+    records = {run: visible(read_run(path)) for run, path in paths.items()}
+    texts = scores.select_dtypes(["object", "str"]).columns.drop("path")
+    scores = scores.assign(**{name: scores[name].map(visible) for name in texts})
     names = arms(records)
     records = {run: record | {"params": record["params"] | {"strategy": names[run]}} for run, record in records.items()}
     order = pd.CategoricalDtype(frames.in_order(names.values()))
@@ -106,6 +112,18 @@ def arms(records: Mapping[str, dict]) -> dict[str, str]:
             detail = ", ".join(f"{name} {records[run]['params'].get(name)}" for name in differing)
             names[run] = f"{strategy} ({detail})" if detail else strategy
     return names
+
+
+def visible(value):
+    """The same value with every text in it cut to length, and what cannot be shown replaced by U+FFFD."""
+    if isinstance(value, dict):
+        return {visible(name): visible(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [visible(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    text = value if len(value) <= LONGEST else value[:LONGEST - 1] + "…"
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def missing(findings: Findings) -> list[str]:
@@ -168,9 +186,9 @@ def listed(numbers) -> str:
 
 
 def _stacked(scores: pd.DataFrame, table) -> pd.DataFrame:
-    """`table(rows)` of every energy and split, one below the other, with columns energy and split in front."""
-    energies = frames.in_order(scores["energy"])
-    parts = [table(rows).assign(energy=energy, split=split)
-             for (energy, split), rows in scores.groupby(["energy", "split"], sort=False) if rows["mse"].notna().any()]
-    parts.sort(key=lambda part: energies.index(part["energy"].iloc[0]))
+    """`table(rows)` of every energy and split, one below the other, with columns energy and split."""
+    groups = [(energy, split, scores[(scores["energy"] == energy) & (scores["split"] == split)])
+              for energy in frames.in_order(scores["energy"]) for split in SPLITS]
+    parts = [table(rows).assign(energy=energy, split=split) for energy, split, rows in groups if rows["mse"].notna().any()]
+    parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["energy", "split"])

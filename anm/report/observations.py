@@ -1,5 +1,7 @@
 """What there is to see in each figure, in numbers: one sentence an energy, made from the same table as the figure."""
 
+import math
+
 import pandas as pd
 
 from anm import frames
@@ -34,7 +36,7 @@ def conditions(findings: Findings) -> Html:
     def say(rows: pd.DataFrame) -> str:
         rows = _first_strategy(rows[(rows["split"] == "same") & (rows["problems"] > 0)])
         worst = rows[rows["low"] == rows["low"].max()]
-        share = (worst["mse"] * worst["problems"]).sum() / (rows["mse"] * rows["problems"]).sum()
+        share = _ratio((worst["mse"] * worst["problems"]).sum(), (rows["mse"] * rows["problems"]).sum())
         among = worst["problems"].sum() / rows["problems"].sum()
         return (f"the {percent(among, sign=False)} of problems with a condition number of {number(worst['low'].iloc[0])} or more "
                 f"make {percent(share, sign=False)} of the error on same ({rows['strategy'].iloc[0]})")
@@ -46,7 +48,7 @@ def ladder(findings: Findings) -> Html:
     """How much worse the hardest rung is than the easiest."""
     def say(rows: pd.DataFrame) -> str:
         easy, hard = rows["offset"].max(), rows["offset"].min()
-        ratios = _by_strategy(rows, lambda r: f"{number(_at(r, 'offset', hard) / _at(r, 'offset', easy), 2)} times")
+        ratios = _by_strategy(rows, lambda r: f"{number(_ratio(_at(r, 'offset', hard), _at(r, 'offset', easy)), 2)} times")
         return f"from c = {easy:g} to c = {hard:g} the error grows {ratios}"
 
     return _sentences(findings, frames.ladder(findings.records).dropna(subset="mse"), say)
@@ -70,7 +72,7 @@ def mining(findings: Findings) -> Html:
 
 def _sentences(findings: Findings, table: pd.DataFrame, say) -> Html:
     """`say(rows)` for each energy that has rows, as paragraphs."""
-    return paragraphs((f"{tag(findings, energy)}{capital(say(rows))}." for energy in findings.energies
+    return paragraphs((capital(f"{say(rows)}.") if not tag(findings, energy) else f"{tag(findings, energy)}{say(rows)}." for energy in findings.energies
                        for rows in [table[table["energy"] == energy]] if len(rows)), "finding")
 
 
@@ -90,18 +92,22 @@ def _at(rows: pd.DataFrame, column: str, value: float) -> float:
 
 
 def _change(rows: pd.DataFrame, column: str, start: float, end: float) -> str:
-    return percent(_at(rows, column, end) / _at(rows, column, start) - 1)
+    return percent(_ratio(_at(rows, column, end), _at(rows, column, start)) - 1)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
 
 
 def _end_change(rows: pd.DataFrame) -> str:
     last = rows["step"].max()
     start = rows.loc[rows["step"] <= (1 - LAST) * last, "step"].max()
-    change = _at(rows, "step", last) / _at(rows, "step", start) - 1
+    change = _ratio(_at(rows, "step", last), _at(rows, "step", start)) - 1
     return f"{percent(change)}{' (level)' if abs(change) < LEVEL else ''}"
 
 
 def _standard_steps(findings: Findings, rows: pd.DataFrame) -> int:
     """The landscape steps of the primary score, if measured here; else the fewest measured."""
-    used = {record["params"].get("landscape_steps") for record in findings.records.values()}
-    known = sorted(set(rows["steps"]) & used)
+    used = [record["params"].get("landscape_steps") for record in findings.records.values()]
+    known = [steps for steps in sorted(set(rows["steps"])) if steps in used]
     return int(known[0] if known else rows["steps"].min())

@@ -8,8 +8,7 @@ from anm import frames
 from anm.page import Cell, Html, anchor, download, html, items, joined, link, paragraphs, table
 from anm.references import PUBLISHED
 from anm.report.findings import BASELINE, SPLITS, Findings, missing
-from anm.report.words import counted, details, difference, number, percent, scale, span, summary, tag, verdict
-from anm.stats import MARGIN
+from anm.report.words import counted, details, difference, number, percent, scale, shares, span, summary, tag, verdict
 
 LABELS = {"constant": "constant: the mean inverse", "affine": "affine: c₀I + c₁A", "polynomial_2": "polynomial in A, degree 2",
           "polynomial_4": "polynomial in A, degree 4", "polynomial_10": "polynomial in A, degree 10",
@@ -156,8 +155,9 @@ def _mean(means: pd.DataFrame, name: str):
 
 
 def _effect(row) -> Cell:
-    base = row["margin"] / MARGIN
-    return _ranged(percent(row["relative"]), f"{percent(row['ci_low'] / base)} to {percent(row['ci_high'] / base)}", row["relative"])
+    """A difference in percent of the baseline with its interval."""
+    relative, low, high = shares(row)
+    return _ranged(percent(relative), f"{percent(low)} to {percent(high)}", relative)
 
 
 def _reference(row: dict) -> list:

@@ -36,14 +36,20 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def shares(row) -> tuple[float, float, float]:
+    """A difference and its interval as shares of the baseline's mean; NaN where that is missing or zero."""
+    base = row["margin"] / MARGIN
+    if not (math.isfinite(base) and base > 0):
+        return math.nan, math.nan, math.nan
+    return row["relative"], row["ci_low"] / base, row["ci_high"] / base
+
+
 def interval(row) -> str:
     """A difference in percent with its interval, or that there is none."""
-    base = row["margin"] / MARGIN
-    if not math.isfinite(base):
-        return "—"
-    low, high = row["ci_low"] / base, row["ci_high"] / base
-    spread = f"95{THIN}% interval {percent(low)} to {percent(high)}" if math.isfinite(low) else "one seed, no interval"
-    return f"{percent(row['relative'])} ({spread})"
+    relative, low, high = shares(row)
+    if not math.isfinite(low):
+        return f"{percent(relative)} (no interval from {counted(int(row['n_seeds']), 'seed')})"
+    return f"{percent(relative)} (95{THIN}% interval {percent(low)} to {percent(high)})"
 
 
 def span(low: float, high: float, digits: int = 4) -> str:
@@ -128,6 +134,8 @@ def plateau(findings: Findings, energy: str) -> str:
         return f"{beside} worse than answering with the mean inverse whatever the problem ({number(constant)}): training has barely begun."
     if ratio > NEAR:
         return f"{beside} {number(ratio, 2)} times the error of {fit}: not trained far enough to reach even that."
+    if best["mean"] == 0:
+        return f"The best mean is no error at all ({best['strategy']})."
     if ratio > 1 / NEAR:
         tail = ", as is every other" if worst < NEAR * affine else ""
         return (f"{beside} within {percent(abs(ratio - 1), sign=False)} of {fit}{tail}. "
@@ -174,9 +182,9 @@ def _outcome(row) -> str:
 def _judgement(row) -> str:
     direction = "helps" if row["relative"] < 0 else "hurts"
     if row["significant"] and row["equivalent"]:
-        return f"{direction}, but by less than matters (within ±{100 * MARGIN:g} %)"
+        return f"{direction}, but by less than matters (within ±{100 * MARGIN:g}{THIN}%)"
     if row["equivalent"]:
-        return f"makes no difference that matters (within ±{100 * MARGIN:g} %)"
+        return f"makes no difference that matters (within ±{100 * MARGIN:g}{THIN}%)"
     if row["significant"]:
         return direction
     return "leaves the question open: neither a difference nor its absence is shown"
@@ -185,6 +193,9 @@ def _judgement(row) -> str:
 def _lacking(findings: Findings, energy: str, strategy: str) -> str:
     have = set(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])
     lacking = [s for s in (BASELINE, strategy) if s not in have]
+    split = [s for s in lacking if any(name.startswith(f"{s} (") for name in have)]
+    if split:
+        return f"the runs of {' and of '.join(split)} differ in their settings"
     return f"there is no run of {' or of '.join(lacking)}" if lacking else f"{strategy} and {BASELINE} share no seed with a score"
 
 
