@@ -26,11 +26,12 @@ class Curves:
         """One step: `rows` per row (S, B) at levels t (S, B), `per_seed` values (S,). Nothing leaves the device."""
         levels = F.one_hot(t, self.noise_levels).to(rows["denoise"].dtype)
         mined = levels * rows["counts"][..., None] if "counts" in rows else levels
-        now = dict(per_seed) | {"count": levels.sum(1), "mined": mined.sum(1)}
+        now = dict(per_seed)
         for name in ROWS:
             if name in rows:
                 weights = levels if name in EVERY_ROW else mined
                 now[f"level/{name}"] = torch.bmm(rows[name].detach()[:, None], weights)[:, 0]
+                now[f"count/{name}"] = weights.sum(1)
         for name, value in now.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
         self.steps += 1
@@ -42,18 +43,18 @@ class Curves:
     def close(self, step: int) -> dict[str, float]:
         """End the window: append its means to the history; returns them averaged over seeds, for the log line."""
         sums = {name: value.cpu() for name, value in self.sums.items()}
-        every, mined = sums.pop("count").sum(0), sums.pop("mined").sum(0)
         line: dict[str, float] = {}
         self.history["step"].append(step)
         for name in ("loss", "denoise", "contrast", "grad_norm"):
             means = (sums[name] / self.steps).tolist() if name in sums else None
             self.history[name].append(means if means else [None] * len(sums["loss"]))
         for name in ROWS:
-            total, count = sums.get(f"level/{name}"), every if name in EVERY_ROW else mined
-            means = None if total is None else total.sum(0) / count  # 0 / 0 where no row had the level
-            self.history["by_level"][name].append([None] * self.noise_levels if means is None else means.tolist())
-            if total is not None:
-                line[name] = float(total.sum() / count.sum())
+            if f"level/{name}" not in sums:
+                self.history["by_level"][name].append([None] * self.noise_levels)
+                continue
+            total, count = sums[f"level/{name}"].sum(0), sums[f"count/{name}"].sum(0)
+            self.history["by_level"][name].append((total / count).tolist())  # 0 / 0 where no row had the level
+            line[name] = float(total.sum() / count.sum())
         self.sums, self.steps = {}, 0
         return line
 

@@ -54,7 +54,7 @@ def row_losses(landscape: Landscape, mine: Mine, eps: Tensor, strategy: Miner) -
         distance = (negative - mine.x0).square().mean((-2, -1)).sqrt()
         wrongness = residual(mine.A, negative)
         counts = counted(mine, wrongness)
-    return rows | mine.measured | {
+    return mine.measured | rows | {
         "contrast": torch.where(counts, contrastive_loss(energy["positive"], energy["negative"]), 0.0),
         "energy_positive": energy["positive"],
         "energy_negative": energy["negative"],

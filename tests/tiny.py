@@ -1,8 +1,9 @@
 """Runs small enough to be tested by the dozen, and what tests need to look into them."""
 
+import pytest
 import torch
 
-from anm.energy import EnergyMLP
+from anm.energy import EnergyMLP, mlp
 from anm.landscape import Solver
 from anm.params import RunParams
 from anm.schedule import Schedule
@@ -10,6 +11,14 @@ from anm.streams import Streams
 from anm.trainer import train
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow():
+    """For a module that imports it: networks of width 32, where what is tested does not depend on their width."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlp, "HIDDEN", 32)
+        yield
 
 
 def tiny(folder, **settings) -> RunParams:

@@ -104,19 +104,26 @@ def unused(strategy: str) -> frozenset[str]:
 def mine_negative(strategy: Miner, mine: Mine) -> Tensor | None:
     """The strategy's negatives in the scale of x0, detached and clipped to the answer bound; None without any.
 
-    Raises `ValueError` where a strategy gives another shape than that of the answers.
+    Raises `ValueError` where a strategy gives another shape or type than that of the answers.
     """
     with torch.no_grad():
         negative = strategy(mine)
     if negative is None:
         return None
     negative = check_shape(getattr(strategy, "__name__", strategy), negative, mine)
-    return negative.clamp(-mine.params.answer_bound, mine.params.answer_bound)
+    return negative.detach().clamp(-mine.params.answer_bound, mine.params.answer_bound)
 
 
 def check_shape(name: str, negative: Tensor | None, mine: Mine) -> Tensor:
-    """The negatives, if they are tensors in the shape of the answers; else a `ValueError` that names the strategy."""
-    found = tuple(negative.shape) if isinstance(negative, Tensor) else type(negative).__name__
-    if found != tuple(mine.x0.shape):
-        raise ValueError(f"strategy {name}: negatives must be {tuple(mine.x0.shape)}, not {found}")
+    """The negatives, if they are a tensor of the answers' shape and type; else a `ValueError` that names the strategy."""
+    wanted, found = kind_of(mine.x0), kind_of(negative)
+    if found != wanted:
+        raise ValueError(f"strategy {name}: negatives must be {wanted}, not {found}")
     return negative
+
+
+def kind_of(value) -> str:
+    """What a value is, in words: shape and type of a tensor."""
+    if isinstance(value, Tensor):
+        return f"{tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
+    return type(value).__name__
