@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 import zipfile
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,16 @@ from anm.params import NOT_IDENTITY, ParamError, RunParams
 
 FORMAT, SCHEMA = "anm-checkpoint", 1
 KEPT = 2  # the newest, and one more in case the newest turns out damaged
+PARTS = ("device", "model", "average", "optimiser", "streams", "miner", "curves", "timing")  # what a run goes on from
+STALE_SECONDS = 3600.0  # nobody takes that long to write a file
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message names the file and the reason."""
+
+
+class ForeignCheckpoint(CheckpointError):
+    """A whole checkpoint, but not one that this run can go on from."""
 
 
 def run_folder(params: RunParams) -> Path:
@@ -44,7 +52,8 @@ def save(params: RunParams, step: int, state: dict[str, Any]) -> Path:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-    for old in checkpoints(folder)[KEPT:]:
+    # Later ones are not this run's: it would have gone on from them. They are not counted, and left for a person to see.
+    for old in [other for other in checkpoints(folder) if other < path][KEPT - 1 :]:
         old.unlink(missing_ok=True)
     return path
 
@@ -69,40 +78,63 @@ def read(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a whole checkpoint ({type(error).__name__}: {str(error)[:200]})") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("schema") != SCHEMA:
         raise CheckpointError(f"{path}: not a checkpoint of anm (schema {SCHEMA})")
+    if absent := [name for name in ("params", "step", *PARTS) if name not in content]:
+        raise CheckpointError(f"{path}: not a whole checkpoint (without {', '.join(absent)})")
     try:
         content["params"] = RunParams(**json.loads(content["params"]))
-    except (ParamError, KeyError, TypeError, ValueError) as error:
+    except (ParamError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its parameters cannot be used ({error})") from None
-    return content
+    return content | {"path": path}
 
 
 def latest(params: RunParams, say=print) -> dict[str, Any] | None:
-    """The newest whole checkpoint of this run, or None if there is none yet; damaged ones are passed over aloud.
+    """The newest whole checkpoint of this run, or None if there is none yet; others are passed over aloud.
 
-    Raises `CheckpointError` where a checkpoint in the run's folder belongs to another run.
+    Raises `ForeignCheckpoint` where all that could be read belong to another run.
     """
-    for path in checkpoints(run_folder(params)):
+    folder, foreign = run_folder(params), None
+    clear_unfinished(folder)
+    for path in checkpoints(folder):
         try:
             content = read(path)
+            check_same_run(path, content, params)
+            return content
         except CheckpointError as error:
             say(f"passed over: {error}")
-            continue
-        check_same_run(path, content, params)
-        return content
+            foreign = foreign or (error if isinstance(error, ForeignCheckpoint) else None)
+    if foreign:
+        raise foreign
     return None
 
 
 def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> None:
-    """Raises `CheckpointError` naming the first parameter in which a checkpoint's run differs from this one."""
+    """Raises `ForeignCheckpoint` naming the first parameter in which a checkpoint's run differs from this one."""
     theirs = content["params"].resolved()
     for name, value in params.resolved().items():
         if name not in NOT_IDENTITY and theirs[name] != value:
-            raise CheckpointError(
+            raise ForeignCheckpoint(
                 f"{path}: checkpoint of another run ({name} = {theirs[name]!r} there, {value!r} here); "
                 "move it away, or give another checkpoint_dir"
             )
     if not 0 <= content["step"] <= params.train_steps:
-        raise CheckpointError(f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}")
+        raise ForeignCheckpoint(f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}")
+
+
+@contextmanager
+def taking_over(saved: dict[str, Any]):
+    """While open, an error means that a checkpoint's content does not fit this code: raises `CheckpointError`."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{saved['path']}: its content does not fit this run ({' '.join(str(error).split())[:300]})") from error
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed processes left half written."""
+    for part in folder.glob("*.part"):
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                part.unlink()
 
 
 def discard(params: RunParams) -> None:

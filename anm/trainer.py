@@ -131,13 +131,14 @@ class Training:
                 f"device = {self.params.device!r}: the checkpoint at step {saved['step']} was written on {saved['device']}, whose "
                 f"random streams cannot go on on {self.device.type}; run there, or set resume = false"
             )
-        self.model.load_state_dict(saved["model"])
-        self.average.load_state_dict(saved["average"])
-        self.optimiser.load_state_dict(saved["optimiser"])
-        self.streams.restore(saved["streams"])
-        self.miner_state.update({name: value.to(self.device) for name, value in saved["miner"].items()})
-        self.curves.restore(saved["curves"], self.device)
-        self.step, self.timing = saved["step"], saved["timing"] | {"resumed": saved["timing"]["resumed"] + 1}
+        with checkpoint.taking_over(saved):
+            self.model.load_state_dict(saved["model"])
+            self.average.load_state_dict(saved["average"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.streams.restore(saved["streams"])
+            self.miner_state.update({name: value.to(self.device) for name, value in saved["miner"].items()})
+            self.curves.restore(saved["curves"], self.device)
+            self.step, self.timing = saved["step"], saved["timing"] | {"resumed": saved["timing"]["resumed"] + 1}
 
     def solver(self) -> Solver:
         """A solver with the averaged weights of now."""
@@ -247,7 +248,8 @@ def load(path, device: str = "auto") -> Solver:
     saved = checkpoint.read(path)
     params = RunParams(**saved["params"].resolved() | {"device": device})
     training = Training(params)
-    training.average.load_state_dict(saved["average"])
-    training.step, training.timing = saved["step"], saved["timing"]
-    training.curves.restore(saved["curves"], training.device)
+    with checkpoint.taking_over(saved):
+        training.average.load_state_dict(saved["average"])
+        training.step, training.timing = saved["step"], saved["timing"]
+        training.curves.restore(saved["curves"], training.device)
     return training.solver()
