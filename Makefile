@@ -6,11 +6,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 STUDY  ?= quick
 STRATEGIES ?= none random adversarial
+GRID   ?= params/sweeps/mining.yaml
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.anm-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lab preflight clean
+.PHONY: help setup report test sweep lab preflight clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -35,6 +36,11 @@ endif
 
 test: $(READY) ## everything the project checks
 	@$(PY) -m pytest
+
+sweep: $(READY) ## the runs of a grid that are not finished, and its report: make sweep GRID=params/sweeps/mining.yaml
+	@$(PY) -m anm.study run --grid $(GRID); \
+	ran=$$?; [ $$ran != 75 ] || { echo "interrupted; the same command goes on from here" >&2; exit 75; }; \
+	$(PY) -m anm.study report --grid $(GRID) && exit $$ran
 
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(PY) -m jupyter lab notebooks

@@ -3,6 +3,7 @@
     python -m anm.study run --study quick --strategy none random adversarial
     python -m anm.study report --study quick
     python -m anm.study preflight --study full
+    python -m anm.study run --grid params/sweeps/mining.yaml
 
 Exit codes: 0 all is there; 2 a setting or this machine will not do; 3 a run failed; 4 another process is at
 work on the run; 75 stopped by a signal, the same command goes on. (1 is Python's own, for a defect of ours.)
@@ -12,9 +13,12 @@ import argparse
 import contextlib
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from anm.execution import Busy, StopRequest, execute, only_writer
+from anm.grid import grid_runs, keep_grid, read_grid
 from anm.params import ParamError
 from anm.plan import ROOT, STRATEGIES, Run, finished, plan
 from anm.preflight import Unfit, describe_code, preflight
@@ -112,13 +116,12 @@ def complain(error) -> None:
         print(f"anm: error: {line}", file=sys.stderr, flush=True)
 
 
-def report(reports: Path, wanted: tuple) -> int:
+def report(reports: Path, study: str, planned: Callable[[], list[Run]]) -> int:
     """Build a study's report from its executed notebooks; says what is missing, the verdict and where it is."""
     from anm.report import build_report, gather, verdict  # figures: not needed where runs are done
 
-    study = wanted[0]
     try:
-        missing = [run.path.stem for run in plan(*wanted) if not finished(run)]
+        missing = [run.path.stem for run in planned() if not finished(run)]
         say(f"runs that the report lacks: {', '.join(missing) or 'none'}")
     except ParamError as error:
         say(f"runs that the report lacks: cannot be told ({error})")
@@ -161,6 +164,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--study", default="quick", help="names params/<study>.yaml and reports/<study>/ (default: quick)")
+    runs.add_argument("--grid", type=Path, metavar="FILE", help="a sweep instead: a YAML file whose name names reports/<name>/")
     runs.add_argument("--reports", type=Path, default=ROOT / "reports", help="folder of all studies' results (default: reports)")
     runs.add_argument("--strategy", nargs="+", action="extend", help=f"default: {' '.join(STRATEGIES)}")
     runs.add_argument("--seeds", help='instead of the study\'s own, such as "10-19": a further notebook beside the finished ones')
@@ -179,6 +183,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     reports, files = options.reports.resolve(), [file.resolve() for file in options.files]
+    options.grid = options.grid and options.grid.resolve()
     try:
         return command(options, reports, files)
     except (ParamError, RecordError, Unfit) as error:
@@ -189,14 +194,30 @@ def main(arguments: list[str] | None = None) -> int:
 def command(options: argparse.Namespace, reports: Path, files: list[Path]) -> int:
     """Do what was asked for, from the project's folder as the kernels will; returns the exit code."""
     with contextlib.chdir(ROOT):
-        wanted = options.study, options.strategy or STRATEGIES, files, options.settings, options.seeds, options.chunks, reports
+        study = read_grid(options.grid).name if options.grid else options.study
+        planned = partial(plan_sweep if options.grid else plan_study, options, reports, files)
         if options.command == "report":
-            return report(reports, wanted)
-        runs = plan(*wanted)
+            return report(reports, study, planned)
+        runs = planned()
         say(describe_code())
         if options.command == "preflight":
             return check(runs)
+        if options.grid:
+            keep_grid(options.grid, reports / study)
         return run_all(pick(runs, options.cell, options.of), options.wait)
+
+
+def plan_study(options: argparse.Namespace, reports: Path, files: list[Path]) -> list[Run]:
+    strategies = options.strategy or STRATEGIES
+    return plan(options.study, strategies, files, options.settings, options.seeds, options.chunks, reports)
+
+
+def plan_sweep(options: argparse.Namespace, reports: Path, files: list[Path]) -> list[Run]:
+    """The runs of a sweep, whose file says all but the seeds. Raises `ParamError` on options that it would not heed."""
+    given = {"--strategy": options.strategy, "-f": files, "-p": options.settings, "--chunks": options.chunks > 1}
+    if ignored := [name for name, value in given.items() if value]:
+        raise ParamError(f"{', '.join(ignored)}: a sweep's file says that; change {options.grid}")
+    return grid_runs(read_grid(options.grid), reports, options.seeds)
 
 
 if __name__ == "__main__":
