@@ -8,18 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anm.beyond import evaluate_beyond
 from anm.landscape import Descent, Solver
-from anm.matrices import LADDER, OFFSETS, TestSet, frozen_problems, residual
+from anm.matrices import LADDER, OFFSETS, TestSet, frozen_problems, residual, squared_error
 
 STEP_BUDGETS = (0, 1, 2, 5, 10, 20)
 CONDITION_BINS = 8
 # The ladder and the step budgets are read as curves, so a part of the test set is enough for each point.
 PART = 5
-
-
-def squared_error(x0: Tensor, X: Tensor) -> Tensor:
-    """Mean squared error over the entries, per row (S, B)."""
-    return (x0 - X).square().mean((-2, -1))
+BEYOND = 20  # what is beyond the training, such as other spectra, is answered by a twentieth
 
 
 def solve_errors(
@@ -90,10 +87,10 @@ class Evaluation:
 
 
 def evaluate(solver: Solver) -> Evaluation:
-    """A solver's scores on the frozen test sets, the difficulty ladder and other budgets of landscape steps.
+    """A solver's scores on the frozen test sets, the difficulty ladder, other budgets, sizes and spectra.
 
     The scores that count (`same`, `harder`) are over all of the run's test problems at its landscape steps; ladder
-    and step budgets over the first fifth of them.
+    and step budgets over the first fifth of them, the rest (see `anm.beyond`) over fewer.
     """
     started, params = time.perf_counter(), solver.params
     means, results = LandscapeMeans(), {}
@@ -106,6 +103,7 @@ def evaluate(solver: Solver) -> Evaluation:
     part = max(2, params.test_problems // PART)
     results["ladder"] = [ladder_rung(solver, offset, part) for offset in LADDER]
     results["landscape_steps"] = [step_budget(solver, steps, part) for steps in STEP_BUDGETS]
+    results |= evaluate_beyond(solver, max(2, params.test_problems // BEYOND))
     return Evaluation(results, means.table(), time.perf_counter() - started)
 
 

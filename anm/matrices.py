@@ -48,6 +48,11 @@ def draw_problems(R: Tensor, offset: float = OFFSETS["same"]) -> tuple[Tensor, T
     return A, inverse(A)
 
 
+def squared_error(x0: Tensor, X: Tensor) -> Tensor:
+    """Mean squared error over the entries, per row (S, B)."""
+    return (x0 - X).square().mean((-2, -1))
+
+
 def residual(A: Tensor, x0: Tensor) -> Tensor:
     """How wrong answers x0 (S, B, n, n) are without their right ones: ||A x0 - I||_F / sqrt(n), per row (S, B)."""
     eye = torch.eye(A.shape[-1], device=A.device)

@@ -1,0 +1,31 @@
+"""The direct network: it learns, it has the size of the energy, and it answers any n at once."""
+
+import torch
+from matrix_energies import SEEDS
+
+from anm.direct import direct_errors, train_direct
+from anm.matrices import OFFSETS, frozen_problems
+from anm.params import RunParams
+
+PARAMS = RunParams(energy="bilinear", n=4, batch_size=32, learning_rate=1e-2, seeds="0,1", device="cpu")
+
+
+def trained(steps, **other):
+    return train_direct(RunParams(**PARAMS.resolved() | {"train_steps": steps} | other), say=lambda line: None)
+
+
+def test_training_brings_the_error_down():
+    test = frozen_problems(4, OFFSETS["same"], 100)
+    before, after = (direct_errors(trained(steps), test) for steps in (1, 120))
+    assert len(after) == SEEDS and all(later < sooner / 3 for sooner, later in zip(before, after))
+
+
+def test_a_seed_is_the_same_in_every_stack():
+    A = frozen_problems(4, 0.5, 3).A
+    torch.testing.assert_close(trained(5).solve(A)[1:], trained(5, seeds="1").solve(A), rtol=1e-3, atol=1e-4)
+
+
+def test_it_answers_any_n_and_every_batch_alike():
+    direct, test = trained(2), frozen_problems(7, 0.5, 5)
+    assert direct.solve(test.A).shape == (2, 5, 7, 7)
+    torch.testing.assert_close(torch.tensor(direct_errors(direct, test, batch=2)), torch.tensor(direct_errors(direct, test)))
