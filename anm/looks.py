@@ -8,7 +8,9 @@ from anm.frames import in_order
 INK, MUTED, GRID, BAND = "#1c1e21", "#565c64", "#dfe2e6", "#c9cfd6"
 LOOKS = {"none": ("#3b3f45", "o", "-"), "random": ("#0072b2", "s", "--"), "adversarial": ("#d55e00", "^", "-.")}
 MORE_LOOKS = (("#00795a", "D", ":"), ("#882255", "v", (0, (5, 1))), ("#7a6a00", "P", (0, (3, 1, 1, 1))),
-              ("#5b4bc4", "X", (0, (1, 1))), ("#a1395f", "*", (0, (8, 2))))
+              ("#5b4bc4", "X", (0, (1, 1))), ("#a1395f", "*", (0, (8, 2))),
+              ("#00795a", "<", (0, (5, 1))), ("#882255", ">", (0, (1, 1))), ("#7a6a00", "p", (0, (8, 2))),
+              ("#5b4bc4", "h", ":"), ("#a1395f", "d", (0, (3, 1, 1, 1))))  # more than colours: the rest differ in marker and line
 REFERENCE_LINES = {"constant": (0, (1, 3)), "affine": (0, (7, 3)), "published": (0, (3, 2, 1, 2))}
 TEXT_LIMIT = 26
 

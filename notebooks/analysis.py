@@ -14,7 +14,7 @@ runs = "../reports/quick"
 plan = ["none", "random", "adversarial"]
 
 # %%
-from anm.report import figures, gather, observations, tables
+from anm.report import figures, gather, observations, sweeps, tables
 
 study = gather(runs, plan)
 
@@ -68,6 +68,22 @@ figures.differences(study)
 
 # %%
 tables.pairs(study)
+
+# %% [markdown] tags=["sweep"]
+# ## The sweep
+#
+# This folder holds a grid: each combination of the settings below was run, and `none` beside it. In the rest of the page
+# the combination at the usual settings stands for its strategy. A sweep looks for where to look next: the more cells,
+# the more of them differ by chance, which the correction answers for.
+
+# %% tags=["sweep"]
+sweeps.say(study)
+
+# %% tags=["sweep"]
+sweeps.maps(study)
+
+# %% tags=["sweep"]
+sweeps.cells(study)
 
 # %% [markdown]
 # ## Training

@@ -12,7 +12,7 @@ from anm import looks
 from anm.page.markup import Html, html, joined
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-SERIES = [look[0] for look in (*looks.LOOKS.values(), *looks.MORE_LOOKS)]
+SERIES = list(dict.fromkeys(look[0] for look in (*looks.LOOKS.values(), *looks.MORE_LOOKS)))
 COLOURS = {looks.INK: "--ink", looks.MUTED: "--muted", looks.GRID: "--grid", looks.BAND: "--band"}
 COLOURS |= {colour: f"--series-{place}" for place, colour in enumerate(SERIES)}
 PANEL = (5.4, 4.0)  # inches; two fit side by side on a laptop, one fills a phone

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from anm.grid import KEPT
 from anm.page import to_html
 from anm.report.findings import ANALYSIS
 
@@ -27,9 +28,16 @@ def build_report(folder: str | Path, output: str | Path | None = None, notebook:
     output.parent.mkdir(parents=True, exist_ok=True)
     executed = output.with_name(f"{output.stem}{ANALYSIS}.ipynb")
     _execute(Path(notebook), executed, runs=os.path.relpath(folder, output.parent))
-    page = to_html(nbformat.read(executed, as_version=4), TITLE)
+    page = to_html(shown(nbformat.read(executed, as_version=4), folder), TITLE)
     _replace(output, page)
     return output
+
+
+def shown(notebook, folder: Path):
+    """The notebook without the section on a sweep, where the folder holds none."""
+    if not (folder / KEPT).is_file():
+        notebook.cells = [cell for cell in notebook.cells if "sweep" not in cell.metadata.get("tags", ())]
+    return notebook
 
 
 def _execute(notebook: Path, executed: Path, **parameters):

@@ -1,17 +1,19 @@
 """A folder of executed notebooks, gathered: records, scores, comparisons, references, and what is missing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from anm import frames
+from anm.miners import unused
 from anm.params import NOT_IDENTITY, parse_seeds
 from anm.record import Refused, collect_runs, read_run
 from anm.references import IRED, PUBLISHED, Published, reference_table
 from anm.stats import compare, summarise
+from anm.sweep import Sweep, read_sweep
 
 PLAN = ("none", "random", "adversarial")
 BASELINE = "none"
@@ -21,9 +23,6 @@ PUBLISHED_N = 20
 LONGEST = 300  # characters of a text from a record that a page shows
 LARGEST_N, MOST_PROBLEMS = 64, 20_000  # bounds on what the references cost
 ANALYSIS = ".analysis"  # in the name of the report's own executed notebook, which is no run
-# Settings that a strategy does not use: they may differ from those of the runs it is compared with.
-UNUSED = {"none": {"mining_opt_steps", "mining_noise_scale", "contrastive_weight"},
-          "random": {"mining_opt_steps", "mining_noise_scale"}}
 NOT_COMPARED = NOT_IDENTITY | {"strategy", "energy", "seeds"}
 
 
@@ -33,13 +32,16 @@ class Findings:
 
     plan: strategies that should be there. records: run (file name) -> record, the strategy under the name that
     the report compares it by. refused: notebooks that do not count, with the reason. scores: one row per
-    (run, seed, split), as `anm.record.collect_runs` gives them.
+    (run, seed, split), as `anm.record.collect_runs` gives them. sweep: what the folder holds of a grid; of its runs only
+    those at the standard settings are among the records. paths: run -> its notebook, those of the sweep too.
     """
 
     plan: tuple[str, ...]
     records: dict[str, dict]
     refused: tuple[Refused, ...]
     scores: pd.DataFrame
+    sweep: Sweep | None = None
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def energies(self) -> list[str]:
@@ -88,6 +90,8 @@ def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
     """
     scores, refused = collect_runs(folder)
     refused = tuple(Refused(r.path, visible(r.reason)) for r in refused if ANALYSIS not in r.path.suffixes)
+    sweep, every = read_sweep(folder, scores), dict(zip(scores["run"], scores["path"]))
+    scores = scores if sweep is None else scores[~scores["run"].isin(sweep.aside)]
     paths = {visible(run): path for run, path in zip(scores["run"], scores["path"])}
     records = {run: visible(read_run(path)) for run, path in paths.items()}
     texts = scores.select_dtypes(["object", "str"]).columns.drop("path")
@@ -96,7 +100,7 @@ def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
     records = {run: record | {"params": record["params"] | {"strategy": names[run]}} for run, record in records.items()}
     order = pd.CategoricalDtype(frames.in_order(names.values()))
     scores = scores.assign(strategy=scores["run"].map(names).astype(order))
-    return Findings(tuple(plan), records, refused, scores)
+    return Findings(tuple(plan), records, refused, scores, sweep, every)
 
 
 def arms(records: Mapping[str, dict]) -> dict[str, str]:
@@ -107,7 +111,7 @@ def arms(records: Mapping[str, dict]) -> dict[str, str]:
         groups.setdefault((record["params"]["energy"], record["params"]["strategy"]), []).append(run)
     names = {}
     for (_, strategy), runs in groups.items():
-        differing = _differing({run: records[run]["params"] for run in runs}, unused={})
+        differing = _differing({run: records[run]["params"] for run in runs}, but=lambda strategy: ())
         for run in runs:
             detail = ", ".join(f"{name} {records[run]['params'].get(name)}" for name in differing)
             names[run] = f"{strategy} ({detail})" if detail else strategy
@@ -173,10 +177,10 @@ def unequal(findings: Findings, energy: str) -> bool:
     return bool(_unequal(findings, energy))
 
 
-def _differing(params: Mapping[str, dict], unused: Mapping[str, set] = UNUSED) -> dict[str, list[str]]:
-    """setting -> its values as text, where runs that use the setting differ in it."""
+def _differing(params: Mapping[str, dict], but=unused) -> dict[str, list[str]]:
+    """setting -> its values as text, where runs differ in it; `but(strategy)` are settings that it does not use."""
     names = sorted(set().union(*params.values()) - NOT_COMPARED)
-    values = {name: sorted({str(p.get(name)) for p in params.values() if name not in unused.get(p["strategy"], ())})
+    values = {name: sorted({str(p.get(name)) for p in params.values() if name not in but(p["strategy"])})
               for name in names}
     return {name: found for name, found in values.items() if len(found) > 1}
 
