@@ -73,21 +73,35 @@ def solving(records: Mapping[str, dict]) -> pd.DataFrame:
     return _table(rows, [*WHO, "level", *names], records)
 
 
+MINED = ["energy_positive", "energy_negative", "distance", "accepted", "residual", "false"]
+
+
 def mining(records: Mapping[str, dict], share: float = 0.25) -> pd.DataFrame:
     """What the miner did, by noise level: mean over seeds and over the last `share` of training.
 
-    Quantities: energy of the answer and of the negative, their distance (RMS, answer scale), share of
-    the miner's landscape steps that were accepted. One row per run and level; NaN where there is none.
+    Quantities: energy of the answer and of the negative, their distance (RMS, answer scale), share of the miner's landscape
+    steps that were accepted, the negative's residual, share of negatives that are in fact right. One row per run and
+    level; NaN where there is none.
     """
-    names = ["energy_positive", "energy_negative", "distance", "accepted"]
     rows = []
     for run, record in records.items():
         by_level = record["curves"].get("by_level") or {}
-        means = {name: _last_mean(by_level[name], share) for name in names if by_level.get(name)}
+        means = {name: _last_mean(by_level[name], share) for name in MINED if by_level.get(name)}
         for level in range(record["params"]["noise_levels"] if means else 0):
             rows.append([run, record["params"]["energy"], record["params"]["strategy"], level,
-                         *(means[name][level] if name in means else None for name in names)])
-    return _table(rows, [*WHO[:3], "level", *names], records)
+                         *(means[name][level] if name in means else None for name in MINED)])
+    return _table(rows, [*WHO[:3], "level", *MINED], records)
+
+
+def mining_history(records: Mapping[str, dict]) -> pd.DataFrame:
+    """What the miner did, by training step: mean over seeds and noise levels. Quantities as in `mining`."""
+    rows = []
+    for run, record in records.items():
+        by_level, steps = record["curves"].get("by_level") or {}, record["curves"].get("step") or []
+        means = {name: pd.DataFrame(by_level[name], dtype=float).mean(axis=1).tolist() for name in MINED if by_level.get(name)}
+        rows += [[run, record["params"]["energy"], record["params"]["strategy"], step,
+                  *(means[name][place] if name in means else None for name in MINED)] for place, step in enumerate(steps) if means]
+    return _table(rows, [*WHO[:3], "step", *MINED], records)
 
 
 def provenance(records: Mapping[str, dict]) -> pd.DataFrame:

@@ -151,16 +151,31 @@ def acceptance(solving: pd.DataFrame, ax=None):
     return _levels(ax, "accepted steps, %")
 
 
+MINED = {"gap": "energy of negative − of answer", "distance": "distance from the answer, RMS",
+         "accepted": "accepted steps of the miner, %", "false": "negatives that are right, %", "residual": "residual of the negative"}
+
+
 def mined(mining: pd.DataFrame, quantity: str = "gap", ax=None):
-    """What the miner made, by noise level: `gap` (energy of negative less answer), `distance`, `accepted` (%)."""
+    """What the miner made, by noise level (`frames.mining`); quantity: one of `MINED`."""
+    return _levels(_mined(mining, "level", quantity, ax), MINED[quantity])
+
+
+def mined_over_training(history: pd.DataFrame, quantity: str = "gap", ax=None):
+    """What the miner made, by training step (`frames.mining_history`); quantity: one of `MINED`."""
+    ax = _mined(history, "step", quantity, ax)
+    _steps(ax, MINED[quantity])
+    _legend(ax)
+    return ax
+
+
+def _mined(table: pd.DataFrame, along: str, quantity: str, ax):
+    """One line a strategy, mean over its runs."""
     ax = _axes(ax)
-    values = mining.assign(gap=mining["energy_negative"] - mining["energy_positive"], accepted=100 * mining["accepted"])
+    values = table.assign(gap=table["energy_negative"] - table["energy_positive"], accepted=100 * table["accepted"], false=100 * table["false"])
     for strategy, (colour, marker, line), mine in _by_strategy(values.dropna(subset=quantity)):
-        means = mine.groupby("level")[quantity].mean()
-        ax.plot(means.index, means, color=colour, linestyle=line, marker=marker, label=plain(strategy))
-    names = {"gap": "energy of negative − of answer", "distance": "distance from the answer, RMS",
-             "accepted": "accepted steps of the miner, %"}
-    return _levels(ax, names[quantity])
+        means = mine.groupby(along)[quantity].mean()
+        ax.plot(means.index, means, color=colour, linestyle=line, marker=marker if along == "level" else None, label=plain(strategy))
+    return ax
 
 
 def reference_lines(ax, references=None):

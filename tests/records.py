@@ -112,6 +112,8 @@ def _curves(draw, strategy, stack, points, levels, train_steps, same):
     by_level = {"denoise": per_level.tolist()}
     for shift, name in enumerate(("energy_positive", "energy_negative", "distance")):
         by_level[name] = (per_level + shift).tolist() if mined else None
+    by_level["residual"] = (2 * per_level).tolist() if mined else None
+    by_level["false"] = (per_level / 100).tolist() if mined else None
     by_level["accepted"] = (per_level / 2).tolist() if strategy == "adversarial" else None
     return {"step": np.linspace(train_steps / points, train_steps, points).astype(int).tolist(),
             "loss": (1.5 * per_seed).tolist(), "denoise": per_seed.tolist(),

@@ -111,16 +111,19 @@ def solving(findings: Findings) -> Html:
 
 
 def mining(findings: Findings) -> Html:
-    """What the miners made, by noise level."""
-    table = frames.mining(findings.records)
-    titles = {"gap": "how wrong, by energy", "distance": "how far"}
-    panels = [(_title(findings, energy, title), partial(plots.mined, _of(table, energy), quantity))
-              for energy in findings.energies for quantity, title in titles.items()]
+    """What the miners made, by noise level and over training."""
+    table, history = frames.mining(findings.records), frames.mining_history(findings.records)
+    titles = {"gap": "how wrong, by energy", "distance": "how far", "false": "in fact right"}
+    panels = [(_title(findings, energy, f"{title}{when}"), partial(draw, _of(rows, energy), quantity))
+              for energy in findings.energies for quantity, title in titles.items()
+              for draw, rows, when in ((plots.mined, table, ""), (plots.mined_over_training, history, ", over training"))]
     return figure("mining", panels, caption=(
-        "The negatives of the last quarter of training, by noise level. Left: how much higher than the answer's their "
-        "energy is; a hard negative lies near zero. Right: how far from the answer they are. A negative that is near "
-        "and low teaches something that noise does not; one at a distance is told apart at once."),
-        alt="Energy gap and distance of negatives by noise level, one line a strategy that has negatives.")
+        "The negatives, on one side by noise level in the last quarter of training, on the other over all of training. First: how "
+        "much higher than the answer's their energy is; a hard negative lies near zero. Second: how far from the answer "
+        "they are. A negative that is near and low teaches something that noise does not; one at a distance is told "
+        "apart at once. Third: the share that are no negatives, because they solve the problem (residual below the setting "
+        "false_negative_residual, or below 0.1 where that is off)."),
+        alt="Energy gap, distance and share of false negatives, by noise level and over training, one line a strategy that has negatives.")
 
 
 def lines(findings: Findings, split: str) -> dict[str, float]:

@@ -63,9 +63,12 @@ def solving(findings: Findings) -> Html:
 
 
 def mining(findings: Findings) -> Html:
-    """How far from the answer the negatives are."""
+    """How far from the answer the negatives are, how much higher their energy is, and how many are in fact right."""
     def say(rows: pd.DataFrame) -> str:
-        return f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}"
+        gap = _by_strategy(rows, lambda r: number((r["energy_negative"] - r["energy_positive"]).mean()))
+        false = _by_strategy(rows, lambda r: percent(r["false"].mean(), sign=False))
+        return (f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}; "
+                f"its energy less the answer's: {gap}; share that are in fact right: {false}")
 
     return _sentences(findings, frames.mining(findings.records).dropna(subset="distance"), say)
 
