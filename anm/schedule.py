@@ -29,7 +29,7 @@ class Schedule(nn.Module):
             "sqrt_noise": np.sqrt(1 - alpha_bar),
             "step_size": betas / np.sqrt(1 - alpha_bar),
         }.items():
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
+            self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
 
     def __len__(self) -> int:
         return len(self.alpha_bar)

@@ -26,6 +26,7 @@ MAX_GRAD_NORM = 1.0
 EMA_DECAY = 0.9995  # a step; the released code's 0.995 every ten steps, with a warm-up so that short runs average too
 VALIDATIONS, VALIDATION_PROBLEMS = 8, 100
 CHECKPOINT_SECONDS = 60.0
+TERMS = ("denoise", "contrast", "grad_norm", "loss")  # by which is to blame where several are not finite at one step
 
 
 class TrainingError(RuntimeError):
@@ -88,7 +89,8 @@ class Training:
         self.optimiser.step()
         self.step += 1
         decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1 - decay)
+        with torch.no_grad():  # or the averages would keep a graph that grows with every step
+            torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1 - decay)
         per_seed = {name: value.detach() for name, value in per_seed.items()}
         self.curves.add(rows, mine.t, per_seed)
         self.note_not_finite(per_seed)
@@ -103,7 +105,7 @@ class Training:
         """Raises `TrainingError` naming step, strategy, term and seed of the first value that was not finite."""
         found = []
         for name, first in self.not_finite.items():
-            found += [(step, name == "loss", name, seed) for step, seed in zip(first.tolist(), self.params.seed_list) if step]
+            found += [(step, TERMS.index(name), name, seed) for step, seed in zip(first.tolist(), self.params.seed_list) if step]
         if found:
             step, _, name, seed = min(found)
             raise TrainingError(
@@ -200,11 +202,11 @@ def run_loop(training: Training, say, checkpoint_seconds: float) -> None:
                 training.check_finite()
                 say(progress(training, curves.close(training.step)))
                 clock = time.perf_counter()
-            if training.step % validate_every == 0:
+            over = training.step == params.train_steps
+            if over or training.step % validate_every == 0:
                 training.timing["step_seconds"] += time.perf_counter() - clock
                 training.validate()
                 clock = time.perf_counter()
-            over = training.step == params.train_steps
             if over or stop.received or time.perf_counter() - saved_at > checkpoint_seconds:
                 training.timing["step_seconds"] += time.perf_counter() - clock
                 save()
