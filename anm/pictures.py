@@ -29,7 +29,7 @@ def grid(rows: list[tuple[str, list[tuple[str, Tensor]]]], shared: bool = True):
     for row_axes, (label, matrices) in zip(axes, rows):
         largest = [float(np.nanmax(np.abs(np.asarray(m)))) or 1.0 for _, m in matrices]
         for ax, (title, matrix), scale in zip(row_axes, matrices, [max(largest)] * len(largest) if shared else largest):
-            image = ax.imshow(matrix, cmap=COLOURS, vmin=-scale, vmax=scale, interpolation="nearest")
+            image = ax.imshow(np.asarray(matrix), cmap=COLOURS, vmin=-scale, vmax=scale, interpolation="nearest")
             ax.set_title(title, fontsize=9)
             ax.set(xticks=[], yticks=[])
             if not shared:
