@@ -6,7 +6,9 @@ from matrix_energies import LEVELS, SEEDS, orthogonal, problems, seeded, shaken,
 
 from anm.energy import EnergyBilinear, EnergyResidual
 from anm.energy.layers import LIMIT, frobenius, scale_of
+from anm.params import RunParams
 from anm.schedule import Schedule
+from anm.trainer import train
 
 both = pytest.mark.parametrize("energy", [EnergyBilinear, EnergyResidual])
 
@@ -111,3 +113,15 @@ def test_a_seed_is_the_same_in_every_stack(energy):
     A, _, x_t, t = problems(5)
     for ours, theirs in zip(alone.energy_and_grad(A[1:], x_t[1:], t[1:]), stack.energy_and_grad(A, x_t, t)):
         torch.testing.assert_close(ours[0], theirs[1])
+
+
+@both
+@pytest.mark.parametrize("strategy", ["none", "random", "adversarial"])
+def test_every_strategy_trains_it_from_the_first_step(energy, strategy, tmp_path):
+    """Finite, and the denoising loss falls for every seed."""
+    name = energy.__name__.removeprefix("Energy").lower()
+    params = RunParams(energy=name, strategy=strategy, n=4, train_steps=16, batch_size=32, learning_rate=1e-2, seeds="0,1",
+                       answer_bound=50, checkpoint_dir=tmp_path, device="cpu")
+    solver = train(params, say=lambda line: None)
+    loss = torch.tensor(solver.history["denoise"])
+    assert torch.isfinite(loss).all() and (loss[-4:].mean(0) < loss[:4].mean(0)).all()
