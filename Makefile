@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 
 report: $(READY) ## the quick study, run where it is not finished, and its report; STUDY=full: that report alone
 ifeq ($(STUDY),quick)
-	@$(PY) -m anm.study run --study quick $(addprefix --strategy ,$(STRATEGIES)); \
+	@$(PY) -m anm.study run --study quick --strategy $(STRATEGIES); \
 	ran=$$?; [ $$ran != 75 ] || { echo "interrupted; make report goes on from here" >&2; exit 75; }; \
 	$(PY) -m anm.study report --study quick && exit $$ran
 else
@@ -46,9 +46,9 @@ lab: $(READY) ## the notebooks in JupyterLab
 	@$(PY) -m jupyter lab notebooks
 
 preflight: $(READY) ## can this machine run the study? says what is missing and the cure
-	@$(PY) -m anm.study preflight --study $(STUDY) $(addprefix --strategy ,$(STRATEGIES))
+	@$(PY) -m anm.study preflight --study $(STUDY) --strategy $(STRATEGIES)
 
 clean: ## remove the environment and caches; never a report or a checkpoint
 	@rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis
-	@find anm notebooks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@for kept in reports checkpoints; do if [ -d $$kept ]; then echo "kept: $$kept/ (delete it yourself if you mean it)"; fi; done

@@ -60,7 +60,7 @@ def check_notebook() -> str | None:
 
 def check_gpu(params: RunParams) -> str | None:
     """A GPU that Slurm has given to this job must be one that torch can use, unless the run asks for another device."""
-    given = os.environ.get("SLURM_JOB_GPUS") or os.environ.get("SLURM_GPUS_ON_NODE")
+    given = os.environ.get("SLURM_JOB_GPUS")
     if params.device != "auto" or not given or torch.cuda.is_available():
         return None
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"

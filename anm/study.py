@@ -80,6 +80,7 @@ def train(run: Run, stop: StopRequest) -> None:
         if reason.startswith(FAILED):
             raise RunFailed(f"{run.path.stem}: {reason} (in full: {run.part})")
         say(f"{run.path.stem}: the kernel died, {death} of {DEATHS} times ({reason})" + ("; it resumes" if death < DEATHS else ""))
+        preflight(run.params, run.path.parent)  # a disk that has filled up meanwhile looks like a death, too
     raise RunFailed(f"{run.path.stem}: the kernel died {DEATHS} times ({reason}); most often it is out of memory: "
                     "give it more, or train fewer seeds at once (--chunks), or a smaller batch_size")
 

@@ -39,14 +39,18 @@ def broken(mine):
 
 
 def copy_project(folder: Path) -> Path:
-    """A committed copy of the project in `folder`, with params/tiny.yaml and the strategies own:slow, own:broken."""
+    """A committed copy of the project in `folder`, in which the recorded study is tiny, as are all that use params/tiny.yaml.
+
+    Its users have strategies of their own there: own:slow and own:broken.
+    """
     for name in PARTS:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.log", ".ipynb_checkpoints"))
         elif source.exists():
             shutil.copy(source, folder / name)
-    (folder / "params" / "tiny.yaml").write_text(TINY)
+    for scale in ("tiny", "full"):
+        (folder / "params" / f"{scale}.yaml").write_text(TINY)
     (folder / "own.py").write_text(OWN)
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(folder)]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a copy"]):

@@ -117,13 +117,13 @@ class SlurmNode:
                   f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log", f"--seed-file={folder}/munge.seed")
         self.call(find("slurmctld"))
         self.call(find("slurmd"), "-N", "localhost")
-        self.wait_for(lambda: "idle" in self.call("sinfo", "-h", "-o", "%T"), "the node is not idle", 20)
+        self.wait_for(lambda: "idle" in self.call("sinfo", "-h", "-o", "%T"), "the node is not idle", 60)
 
     def stop(self):
         """Ends the jobs, then the daemons, each by its pid file; returns when they are gone."""
         if (self.folder / "slurmctld.pid").exists():
-            subprocess.run(["scancel", "--user=root"], env=self.env, capture_output=True, timeout=20)
-            self.wait_for(lambda: not self.call("squeue", "-h"), "jobs do not end", 20)
+            subprocess.run(["scancel", "--user=root"], env=self.env, capture_output=True, timeout=60)
+            self.wait_for(lambda: not self.call("squeue", "-h"), "jobs do not end", 60)
         for daemon in ("slurmd", "slurmctld", "munged"):
             pid_file = self.folder / f"{daemon}.pid"
             if pid_file.exists() and pid_file.read_text().strip():

@@ -10,13 +10,9 @@ from anm import preflight as room
 from anm.params import RunParams
 from anm.preflight import ARRAYS, Unfit, checkpoint_bytes, describe_code, preflight
 
-GPU = {"SLURM_JOB_GPUS": "0"}
-
-
 @pytest.fixture(autouse=True)
 def no_slurm(monkeypatch):
-    for name in ("SLURM_JOB_GPUS", "SLURM_GPUS_ON_NODE"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("SLURM_JOB_GPUS", raising=False)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A study from the command line: the real notebook through papermill, at a tiny scale."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +153,15 @@ def test_a_kernel_that_keeps_dying_is_given_up(tmp_path, monkeypatch, capsys):
     with pytest.raises(study.RunFailed, match="died 3 times.*out of memory.*--chunks"):
         study.train(run, StopRequest())
     assert len(deaths) == 3
+
+
+def test_a_disk_that_fills_up_meanwhile_is_said(tmp_path, monkeypatch):
+    (run,) = plan("quick", ["none"], reports=tmp_path)
+    monkeypatch.setattr(study, "execute", lambda *arguments: 1)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=0))
+    with pytest.raises(study.Unfit, match="0 MiB free"):
+        study.train(run, StopRequest())
 
 
 def test_papermill_s_exit_code_alone_does_not_make_a_run_complete(tmp_path):
