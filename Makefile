@@ -11,7 +11,7 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.anm-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test sweep lab preflight clean
+.PHONY: benchmark help setup report test sweep lab preflight clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ sweep: $(READY) ## the runs of a grid that are not finished, and its report: mak
 	@$(PY) -m anm.study run --grid $(GRID); \
 	ran=$$?; [ $$ran != 75 ] || { echo "interrupted; the same command goes on from here" >&2; exit 75; }; \
 	$(PY) -m anm.study report --grid $(GRID) && exit $$ran
+
+benchmark: $(READY) ## a training step against the matrix products it needs: reports/benchmark/
+	@$(PY) -m anm.benchmark
 
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(PY) -m jupyter lab notebooks
