@@ -1,6 +1,7 @@
 """How figures look: colours, markers and lines of strategies, the drawing settings, and text that is safe to draw."""
 
 import matplotlib
+import matplotlib.ticker
 import pandas as pd
 
 from anm.frames import in_order
@@ -41,3 +42,10 @@ def plain(text, limit: int = TEXT_LIMIT) -> str:
     """Text from a record as figure text: one line, shortened, never read as a formula."""
     line = " ".join(str(text).split())
     return (line if len(line) <= limit else line[:limit - 1] + "…").replace("$", r"\$")
+
+
+class WrittenOut(matplotlib.ticker.LogFormatter):
+    """Labels of a logarithmic axis as plain numbers: 80, 1,000."""
+
+    def __call__(self, x, pos=None) -> str:
+        return f"{x:,.0f}" if super().__call__(x, pos) else ""

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from anm.frames import in_order
-from anm.looks import BAND, INK, MUTED, REFERENCE_LINES, looks, plain
+from anm.looks import BAND, INK, MUTED, REFERENCE_LINES, WrittenOut, looks, plain
 
 LOG_FROM = 20.0  # axes whose values span a larger factor are logarithmic
 
@@ -64,6 +64,8 @@ def paired_differences(pairs: pd.DataFrame, comparison: pd.DataFrame, margin: fl
     """
     ax = _axes(ax)
     strategies = in_order(comparison["strategy"])
+    if not strategies:
+        return _nothing(ax, "no strategy shares a seed with none")
     ax.axvspan(-margin, margin, color=BAND, alpha=0.55, linewidth=0, label=f"within ±{margin:g} %: no difference that matters")
     ax.axvline(0, color=INK, linewidth=1)
     for y, (strategy, look, row) in enumerate(_by_strategy(comparison)):
@@ -111,6 +113,8 @@ def conditions(bins: pd.DataFrame, references=None, ax=None):
     middle = np.sqrt(bins["low"].clip(lower=1.0)) * np.sqrt(bins["high"].clip(lower=1.0))
     ax = _lines(_axes(ax), bins.assign(condition=middle).dropna(subset="mse"), "condition", "mse", markers=True)
     _log(ax, x=middle, y=bins["mse"])
+    for part in ("major", "minor") if ax.get_xscale() == "log" else ():
+        getattr(ax.xaxis, f"set_{part}_formatter")(WrittenOut(minor_thresholds=(1.2, 0.6)))
     ax.set(xlabel="condition number of A", ylabel="MSE")
     return reference_lines(ax, references)
 
@@ -267,7 +271,12 @@ def _legend(ax):
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, columnspacing=1.2, handlelength=2.6)
     elif not ax.has_data():
-        ax.text(0.5, 0.5, "no run has these numbers", transform=ax.transAxes, ha="center", color=MUTED)
+        _nothing(ax, "no run has these numbers")
+
+
+def _nothing(ax, why: str):
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", color=MUTED)
+    return ax
 
 
 def _height(ax, value: float) -> float:

@@ -86,6 +86,12 @@ def test_paired_differences_draws_interval_and_band(ax):
     assert (band.get_x(), band.get_width()) == (-1.0, 2.0)
 
 
+def test_without_pairs_the_figure_says_so(ax):
+    empty = pd.DataFrame(columns=["strategy", "percent", "low", "high", "seed", "run"])
+    plots.paired_differences(empty, empty, ax=ax)
+    assert [t.get_text() for t in ax.texts] == ["no strategy shares a seed with none"] and not ax.patches
+
+
 def test_lines_are_means_and_bands_reach_the_extreme_seeds(records, ax):
     learning = frames.learning(records)
     plots.learning_curves(learning, ax=ax)
@@ -105,6 +111,9 @@ def test_conditions_are_logarithmic_at_the_geometric_middle(records, ax):
     plots.conditions(frames.conditions(records).query("split == 'same'"), ax=ax)
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     np.testing.assert_allclose(lines_of(ax)["none"].get_xdata(), [50**0.5, 100, 1000])
+    ax.figure.canvas.draw()
+    labels = {t.get_text() for t in ax.get_xticklabels() + ax.get_xticklabels(minor=True)} - {""}
+    assert {"10", "100", "1,000"} <= labels and not any("^" in label for label in labels)
 
 
 def test_ladder_goes_from_easy_to_hard_and_shows_the_references_that_are_known(records, ax):

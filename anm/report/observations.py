@@ -16,7 +16,7 @@ LEVEL = 0.005  # a change below this share of the error counts as level
 def learning(findings: Findings) -> Html:
     """Whether training had levelled off."""
     def say(rows: pd.DataFrame) -> str:
-        return f"over the last fifth of training the error changed by {_by_strategy(rows, _end_change)}"
+        return f"change of the error over the last fifth of training: {_by_strategy(rows, _end_change)}"
 
     return _sentences(findings, frames.learning(findings.records).dropna(subset="mse"), say)
 
@@ -26,7 +26,7 @@ def thinking(findings: Findings) -> Html:
     def say(rows: pd.DataFrame) -> str:
         standard, most = _standard_steps(findings, rows), int(rows["steps"].max())
         parts = [f"{split}: {_by_strategy(mine, lambda r: _change(r, 'steps', standard, most))}" for split, mine in rows.groupby("split", sort=False)]
-        return f"from {standard} to {most} landscape steps a level the error changes, {'; '.join(parts)}"
+        return f"change of the error from {standard} to {most} landscape steps a level, {'; '.join(parts)}"
 
     return _sentences(findings, frames.landscape_steps(findings.records).dropna(subset="mse"), say)
 
@@ -48,8 +48,7 @@ def ladder(findings: Findings) -> Html:
     """How much worse the hardest rung is than the easiest."""
     def say(rows: pd.DataFrame) -> str:
         easy, hard = rows["offset"].max(), rows["offset"].min()
-        ratios = _by_strategy(rows, lambda r: f"{number(_ratio(_at(r, 'offset', hard), _at(r, 'offset', easy)), 2)} times")
-        return f"from c = {easy:g} to c = {hard:g} the error grows {ratios}"
+        return f"change of the error from c = {easy:g} to c = {hard:g}: {_by_strategy(rows, lambda r: _change(r, 'offset', easy, hard))}"
 
     return _sentences(findings, frames.ladder(findings.records).dropna(subset="mse"), say)
 
@@ -95,7 +94,9 @@ def _at(rows: pd.DataFrame, column: str, value: float) -> float:
 
 
 def _change(rows: pd.DataFrame, column: str, start: float, end: float) -> str:
-    return percent(_ratio(_at(rows, column, end), _at(rows, column, start)) - 1)
+    """A change in percent, or as a factor where it is more than twofold."""
+    ratio = _ratio(_at(rows, column, end), _at(rows, column, start))
+    return percent(ratio - 1) if 0.5 < ratio < 2 else f"× {number(ratio, 2)}"
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -105,8 +106,8 @@ def _ratio(part: float, whole: float) -> float:
 def _end_change(rows: pd.DataFrame) -> str:
     last = rows["step"].max()
     start = rows.loc[rows["step"] <= (1 - LAST) * last, "step"].max()
-    change = _ratio(_at(rows, "step", last), _at(rows, "step", start)) - 1
-    return f"{percent(change)}{' (level)' if abs(change) < LEVEL else ''}"
+    level = abs(_ratio(_at(rows, "step", last), _at(rows, "step", start)) - 1) < LEVEL
+    return f"{_change(rows, 'step', start, last)}{' (level)' if level else ''}"
 
 
 def _standard_steps(findings: Findings, rows: pd.DataFrame) -> int:

@@ -57,7 +57,7 @@ def pairs(findings: Findings) -> Html:
     columns = ["strategy", "against", "energy", "problems", "difference", "p", "p (Holm)", "p (equivalence)", "equivalent", "paired seeds"]
     rows = [[row["strategy"], row["against"], row["energy"], row["split"], _effect(row), _p(row["p"]), _p(row["p_holm"]),
              _p(row["p_tost"]), _yes(row, "equivalent"), int(row["n_seeds"])] for _, row in findings.comparison.iterrows()]
-    return table("Every pair of strategies", columns, rows, fold=len(rows) > 6)
+    return table("Every pair of strategies", columns, rows, fold=len(rows) > 6) if rows else Html("")
 
 
 def seeds(findings: Findings) -> Html:

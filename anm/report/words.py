@@ -26,9 +26,11 @@ def number(value, digits: int = 3) -> str:
 
 
 def percent(value: float, sign: bool = True) -> str:
-    """A share as percent, with its sign."""
+    """A share as percent, with its sign; hardly any is 0."""
     if not math.isfinite(value):
         return "—"
+    if abs(value) < 5e-7:
+        return f"0{THIN}%"
     return f"{'−' if value < 0 else '+' if sign else ''}{number(100 * abs(value), 2)}{THIN}%"
 
 
