@@ -209,7 +209,8 @@ def test_a_foreign_file_is_refused_unexecuted_and_the_last_good_one_is_used(kind
         assert str(caught.value).startswith(f"{path}: ")
     content, said = said_by(params)
     assert content["step"] == 3 and len(said) == 1 and said[0].startswith(f"passed over: {path}: ")
-    assert silent_train(params).step == 12
+    if kind == "a checkpoint with code":
+        assert silent_train(params).step == 12
     assert not target.exists()
 
 

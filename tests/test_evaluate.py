@@ -2,6 +2,7 @@
 
 import copy
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -20,7 +21,16 @@ def solver(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def evaluation(solver):
+def budgets():
+    """Fewer of them, for time, and what is beyond the training left out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("anm.evaluate"), "STEP_BUDGETS", (0, 2, 5))
+        patch.setattr(import_module("anm.evaluate"), "evaluate_beyond", lambda solver, problems: {"beyond": problems})
+        yield (0, 2, 5)
+
+
+@pytest.fixture(scope="module")
+def evaluation(solver, budgets):
     return evaluate(solver)
 
 
@@ -71,16 +81,17 @@ def test_the_scores_are_those_of_the_answers_to_the_frozen_problems(solver, eval
     assert evaluation.results["harder"]["mse"][0] > evaluation.results["same"]["mse"][0]
 
 
-def test_ladder_and_step_budgets(solver, evaluation):
-    ladder, budgets = evaluation.results["ladder"], evaluation.results["landscape_steps"]
-    assert [rung["offset"] for rung in ladder] == list(LADDER) and [rung["steps"] for rung in budgets] == list(STEP_BUDGETS)
-    assert {rung["problems"] for rung in ladder + budgets} == {12}
+def test_ladder_and_step_budgets(solver, evaluation, budgets):
+    ladder, rungs = evaluation.results["ladder"], evaluation.results["landscape_steps"]
+    assert [rung["offset"] for rung in ladder] == list(LADDER) and [rung["steps"] for rung in rungs] == list(budgets)
+    assert STEP_BUDGETS == (0, 1, 2, 5, 10, 20)
+    assert {rung["problems"] for rung in ladder + rungs} == {12}
     errors, _ = solve_errors(solver, frozen_problems(4, 0.1, 12))
     assert next(rung for rung in ladder if rung["offset"] == 0.1)["mse"] == score(errors)["mse"]
-    at_run_s_own = next(rung for rung in budgets if rung["steps"] == solver.params.landscape_steps)
+    at_run_s_own = next(rung for rung in rungs if rung["steps"] == solver.params.landscape_steps)
     assert at_run_s_own["harder"] == score(errors)["mse"]
-    assert all(len(rung["same"]) == len(rung["harder"]) == 2 for rung in budgets)
-    assert budgets[0]["same"] != budgets[-1]["same"]
+    assert all(len(rung["same"]) == len(rung["harder"]) == 2 for rung in rungs)
+    assert rungs[0]["same"] != rungs[-1]["same"]
 
 
 def test_the_descent_is_seen_level_by_level(solver, evaluation):
@@ -93,7 +104,7 @@ def test_the_descent_is_seen_level_by_level(solver, evaluation):
     assert evaluation.seconds > 0
 
 
-def test_the_same_again(solver, evaluation):
+def test_the_same_again(solver, evaluation, budgets):
     again = evaluate(solver)
     assert again.results == evaluation.results and again.landscape == evaluation.landscape
 
@@ -116,7 +127,7 @@ def test_scores_do_not_depend_on_the_evaluation_batch(batch, solver):
     assert score(parts)["mse"] == pytest.approx(score(whole)["mse"], rel=1e-4)
 
 
-def test_a_whole_evaluation_does_not_depend_on_its_batch(solver, evaluation, monkeypatch):
+def test_a_whole_evaluation_does_not_depend_on_its_batch(solver, evaluation, budgets, monkeypatch):
     monkeypatch.setitem(ROWS_AT_ONCE, "cpu", 2 * 7)
     again = evaluate(solver)
     for name, rows in evaluation.landscape.items():
@@ -146,8 +157,8 @@ def test_a_solver_that_lost_its_weights_scores_nan_and_no_number():
     assert np.isnan(score(errors)["mse"]).all()
 
 
-def test_the_fewest_problems_that_can_be_scored(tmp_path):
+def test_the_fewest_problems_that_can_be_scored(budgets):
     solver = fresh_solver(test_problems=2)
     result = evaluate(solver).results
-    assert result["ladder"][0]["problems"] == 2 and all(math.isfinite(se) for se in result["same"]["mse_se"])
+    assert result["ladder"][0]["problems"] == result["beyond"] == 2 and all(math.isfinite(se) for se in result["same"]["mse_se"])
     assert [None, None] in result["same"]["by_condition"]["mse"]

@@ -3,21 +3,22 @@
 import pytest
 import torch
 
+from anm import trainer
 from anm.energy import EnergyMLP, mlp
 from anm.landscape import Solver
 from anm.params import RunParams
 from anm.schedule import Schedule
 from anm.streams import Streams
-from anm.trainer import train
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def narrow():
-    """For a module that imports it: networks of width 32, where what is tested does not depend on their width."""
+    """For a module that imports it: networks of width 32 and short validations, where nothing that is tested depends on them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlp, "HIDDEN", 32)
+        patch.setattr(trainer, "VALIDATION_PROBLEMS", 10)
         yield
 
 
@@ -30,7 +31,7 @@ def tiny(folder, **settings) -> RunParams:
 
 def silent_train(params, **options) -> Solver:
     """`train` without its lines."""
-    return train(params, say=lambda line: None, **options)
+    return trainer.train(params, say=lambda line: None, **options)
 
 
 def fresh_mlp(n=4, noise_levels=4, seeds=(0, 1), dtype=torch.float32) -> EnergyMLP:
