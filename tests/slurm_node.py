@@ -83,6 +83,7 @@ class SlurmNode:
 
     def __init__(self, folder: Path, gpus: int = 4):
         self.folder, self.gpus = Path(folder), gpus
+        self.started: list[str] = []
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
         self.env["SLURM_CONF"] = str(self.folder / "slurm.conf")
 
@@ -113,21 +114,33 @@ class SlurmNode:
 
     def start(self):
         folder = self.folder
-        self.call(find("munged"), "--force", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket",
+        self.daemon("munged", "--force", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket",
                   f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log", f"--seed-file={folder}/munge.seed")
-        self.call(find("slurmctld"))
-        self.call(find("slurmd"), "-N", "localhost")
+        self.daemon("slurmctld")
+        self.daemon("slurmd", "-N", "localhost")
         self.wait_for(lambda: "idle" in self.call("sinfo", "-h", "-o", "%T"), "the node is not idle", 60)
+
+    def daemon(self, name: str, *arguments: str):
+        """Starts a daemon; returns once its pid file is written, by which it can be stopped."""
+        self.call(find(name), *arguments)
+        self.started.append(name)
+        self.wait_for(lambda: self.pid(name), f"{name} has no pid file", 60)
+
+    def pid(self, name: str) -> int | None:
+        file = self.folder / f"{name}.pid"
+        text = file.read_text().strip() if file.exists() else ""
+        return int(text) if text else None
 
     def stop(self):
         """Ends the jobs, then the daemons, each by its pid file; returns when they are gone."""
-        if (self.folder / "slurmctld.pid").exists():
-            subprocess.run(["scancel", "--user=root"], env=self.env, capture_output=True, timeout=60)
-            self.wait_for(lambda: not self.call("squeue", "-h"), "jobs do not end", 60)
-        for daemon in ("slurmd", "slurmctld", "munged"):
-            pid_file = self.folder / f"{daemon}.pid"
-            if pid_file.exists() and pid_file.read_text().strip():
-                stop_process(int(pid_file.read_text()), daemon)
+        try:
+            if "slurmctld" in self.started:
+                self.call("scancel", "--user=root", check=False)
+                self.wait_for(lambda: not self.call("squeue", "-h", check=False), "jobs do not end", 60)
+        finally:
+            for name in reversed(self.started):
+                if pid := self.pid(name):
+                    stop_process(pid, name)
 
     def call(self, *command, check: bool = True, **options) -> str:
         done = subprocess.run(list(map(str, command)), env=self.env, capture_output=True, text=True, timeout=60, **options)
