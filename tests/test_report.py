@@ -271,12 +271,10 @@ def hostile_records() -> dict[str, dict]:
             "params.ipynb": make_record("random", precision=attack("precision"), device=attack("param device"),
                                         checkpoint_dir=attack("folder"), **{attack("key"): attack("value")}),
             "spreadsheet.ipynb": make_record('=HYPERLINK("http://evil.example")')}
-    for name in ("git_commit", "anm", "python", "torch", "device", "started"):
-        made[f"{name}.ipynb"] = make_record("none", energy=f"energy of {name}")
-        made[f"{name}.ipynb"]["provenance"][name] = attack(name)
-    for name in ("host", "cpu", "gpu"):
-        made[f"{name}.ipynb"] = make_record("none", energy=f"energy of {name}")
-        made[f"{name}.ipynb"]["provenance"]["machine"][name] = attack(name)
+    for seed, name in enumerate(("git_commit", "anm", "python", "torch", "device", "started", "host", "cpu", "gpu")):
+        made[f"{name}.ipynb"] = make_record("none", seeds=[seed])
+        origin = made[f"{name}.ipynb"]["provenance"]
+        (origin["machine"] if name in origin["machine"] else origin)[name] = attack(name)
     made["<img src=x onerror=pwned('file')>\"'&.ipynb"] = make_record("adversarial")
     return made
 
@@ -308,8 +306,9 @@ def test_a_record_is_data_never_markup(hostile_page):
         address = element.attrs.get("href", "#")
         assert address.startswith(("#", "./", "data:")), address
     text = soup.get_text()
-    for place in ("strategy", "energy", "precision", "value", "git_commit", "torch", "started", "host", "gpu", "error"):
+    for place in ("strategy", "energy", "precision", "key", "value", "torch", "device", "started", "host", "gpu", "ename", "error"):
         assert f"pwned('{place}')" in text, f"{place} should show as text"
+    assert soup.find(title=ATTACK.format("git_commit", "git_commit")), "a commit is cut short; hovering shows it whole"
     assert "{{7*7}} {0.__class__}" in text and "$\\frac{1}{0$" in text
 
 
