@@ -105,8 +105,9 @@ def mining_history(records: Mapping[str, dict]) -> pd.DataFrame:
 
 
 def provenance(records: Mapping[str, dict]) -> pd.DataFrame:
-    """Where each run comes from: one row per run."""
-    return pd.DataFrame([_origin(run, record) for run, record in records.items()])
+    """Where each run comes from: one row per run; what a record does not know is None."""
+    table = pd.DataFrame([_origin(run, record) for run, record in records.items()], dtype=object)
+    return table.where(table.notna(), None)
 
 
 def _origin(run: str, record: dict) -> dict:

@@ -3,12 +3,12 @@
     ax = plots.seed_points(scores, references)            # a new axes
     plots.learning_curves(learning, references, ax=ax)    # one of yours
 
-A strategy keeps its colour, marker and line style in every figure, so that the figures also read
-in grey (anm.looks; the report draws with `looks.style()`).
-Points carry their run and seed as the artist's url ("tip:..."), which the report shows on hover.
+A strategy keeps its look in every figure (anm.looks; the report draws with `looks.style()`). Points carry
+their run and seed as the artist's url ("tip:..."), which the report shows on hover.
 """
 
 import matplotlib
+import matplotlib.pyplot as plt
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
@@ -31,9 +31,7 @@ def seed_points(scores: pd.DataFrame, references=None, ax=None):
         ax.hlines(mine["mse"].mean(), x - 0.32, x + 0.32, color=look[0], linewidth=2.4)
     _log_if_wide(ax, scores["mse"], references)
     ax.set_xlim(-0.6, len(strategies) - 0.4)
-    ax.set_xticks(range(len(strategies)), [plain(s, 14) for s in strategies])
-    ax.set_ylabel("MSE")
-    ax.grid(axis="x", visible=False)
+    _names(ax, strategies)
     return reference_lines(ax, references)
 
 
@@ -50,9 +48,7 @@ def overview(scores: pd.DataFrame, references=None, ax=None):
         points.set_label(plain(strategy))
     _log_if_wide(ax, scores["mse"], references)
     ax.set_xlim(-0.6, len(energies) - 0.4)
-    ax.set_xticks(range(len(energies)), [plain(e, 14) for e in energies])
-    ax.set_ylabel("MSE")
-    ax.grid(axis="x", visible=False)
+    _names(ax, energies)
     return reference_lines(ax, references)
 
 
@@ -197,11 +193,7 @@ def reference_lines(ax, references=None):
 
 
 def _axes(ax):
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        _, ax = plt.subplots()
-    return ax
+    return plt.subplots()[1] if ax is None else ax
 
 
 def _by_strategy(table: pd.DataFrame):
@@ -212,8 +204,8 @@ def _by_strategy(table: pd.DataFrame):
 
 
 def _spread(count: int) -> np.ndarray:
-    """Places of `count` points side by side, within +-0.22."""
-    return np.linspace(-0.22, 0.22, count) if count > 1 else np.zeros(count)
+    """Places of `count` points side by side around 0."""
+    return 0.5 * ((np.arange(count) + 0.5) / count - 0.5)
 
 
 def _points(ax, x, y, tips: list[str], look: tuple):
@@ -235,6 +227,15 @@ def _lines(ax, table: pd.DataFrame, x: str, y: str, markers: bool = False):
         ax.plot(group.index, group["mean"], color=colour, linestyle=line, marker=marker if markers else None,
                 label=plain(strategy))
     return ax
+
+
+def _names(ax, names: list[str]):
+    """Names along the x axis of an MSE figure, slanted where they would run into each other."""
+    shown = [plain(name, 14) for name in names]
+    slant = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, shown)) > 34 else {}
+    ax.set_xticks(range(len(names)), shown, **slant)
+    ax.set_ylabel("MSE")
+    ax.grid(axis="x", visible=False)
 
 
 def _log_if_wide(ax, values, references=None):
@@ -268,8 +269,10 @@ def _levels(ax, label: str):
 
 def _legend(ax):
     """The legend, under the axes; a figure with nothing in it says so."""
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, columnspacing=1.2, handlelength=2.6)
+    labels = ax.get_legend_handles_labels()[1]
+    if labels:
+        columns = max(1, min(3, 40 // (max(map(len, labels)) + 1)))
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, columnspacing=1.2, handlelength=2.6)
     elif not ax.has_data():
         _nothing(ax, "no run has these numbers")
 

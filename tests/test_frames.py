@@ -70,6 +70,14 @@ def test_provenance_names_machine_and_code(records):
     assert row["host"] == "test-host" and row["commit"].startswith("0123456") and row["seconds"] == 12.5
 
 
+def test_what_one_run_knows_and_another_does_not_is_none_not_nan(records):
+    records["a.ipynb"]["provenance"]["machine"]["gpu"] = "H100"
+    records["a.ipynb"]["provenance"] |= {"git_commit": None, "git_dirty": None, "seconds": None}
+    table = frames.provenance(records).set_index("run")
+    assert table.loc["a.ipynb", "gpu"] == "H100" and table.loc["b.ipynb", "gpu"] is None
+    assert all(table.loc["a.ipynb", name] is None for name in ("commit", "dirty", "seconds"))
+
+
 @pytest.mark.parametrize("table", [frames.learning, frames.losses, frames.landscape_steps, frames.conditions,
                                    frames.ladder, frames.solving, frames.mining])
 def test_no_records_give_an_empty_table_with_its_columns(table):

@@ -185,6 +185,14 @@ def test_scores_of_zero_can_be_drawn(name, ax):
     EVERY[name]({"a": make_record(mse=[0, 0, 0], mse_harder=[0, 0, 0])}, ax).figure.canvas.draw()
 
 
+def test_many_names_are_slanted_and_long_ones_get_a_legend_column_each(ax):
+    records = {str(k): make_record(f"a-rather-long-name-{k}") for k in range(6)}
+    plots.seed_points(scores_of(records), ax=ax)
+    assert {label.get_rotation() for label in ax.get_xticklabels()} == {35}
+    plots.learning_curves(frames.learning(records), ax=ax)
+    assert ax.get_legend()._ncols == 1
+
+
 def test_without_ax_a_new_one_is_made(records):
     with looks.style():
         axes = plots.seed_points(scores_of(records))

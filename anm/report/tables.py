@@ -54,9 +54,10 @@ def published(findings: Findings) -> Html:
 
 def pairs(findings: Findings) -> Html:
     """Every pair of strategies, both difficulties."""
-    columns = ["strategy", "against", "energy", "problems", "difference", "p", "p (Holm)", "p (equivalence)", "equivalent", "paired seeds"]
-    rows = [[row["strategy"], row["against"], row["energy"], row["split"], _effect(row), _p(row["p"]), _p(row["p_holm"]),
-             _p(row["p_tost"]), _yes(row, "equivalent"), int(row["n_seeds"])] for _, row in findings.comparison.iterrows()]
+    columns = ["pair", "problems", "difference", "p", "p (Holm)", "p (equivalence)", "equivalent", "paired seeds"]
+    rows = [[f"{tag(findings, row['energy'])}{row['strategy']} against {row['against']}", row["split"], _effect(row), _p(row["p"]),
+             _p(row["p_holm"]), _p(row["p_tost"]), _yes(row, "equivalent"), int(row["n_seeds"])]
+            for _, row in findings.comparison.iterrows()]
     return table("Every pair of strategies", columns, rows, fold=len(rows) > 6) if rows else Html("")
 
 

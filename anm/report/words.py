@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from anm.report.findings import BASELINE, Findings, unequal
-from anm.stats import MARGIN, MIN_SEEDS
+from anm.stats import ALPHA, MARGIN, MIN_SEEDS
 
 THIN = "\u202f"  # a narrow space that does not break
 PROBLEMS = {"same": "problems as in training", "harder": "harder problems"}
@@ -91,7 +91,17 @@ def answer(findings: Findings, energy: str, strategy: str = "adversarial", split
     if not row["claim"]:
         return (f"No claim yet {place}: {counted(int(row['n_seeds']), 'paired seed')}, and a claim needs {MIN_SEEDS}. "
                 f"So far, {who}: {effect}.")
-    return f"{capital(place)}, {who} {_judgement(row)}: {effect}."
+    return f"{capital(place)}, {who} {_judgement(row)}: {effect}.{_powerless(findings, row)}"
+
+
+def _powerless(findings: Findings, row) -> str:
+    """Says so where the exact test could not have shown any difference, however large, after correction."""
+    pairs = len(findings.comparison[(findings.comparison["energy"] == row["energy"]) & (findings.comparison["split"] == row["split"])])
+    floor = pairs * 2 / 2 ** row["n_seeds"]
+    if row["significant"] or floor < ALPHA:
+        return ""
+    return (f" {counted(int(row['n_seeds']), 'seed')} cannot show a difference here: after correction for {counted(pairs, 'pair')} "
+            f"p is {number(floor, 2)} at least.")
 
 
 def brief(findings: Findings, energy: str, strategy: str, against: str, split: str) -> str:
