@@ -35,13 +35,16 @@ def slow(mine):
 
 def broken(mine):
     raise ArithmeticError("broken on purpose")
+
+
+torn = broken
 '''
 
 
 def copy_project(folder: Path) -> Path:
     """A committed copy of the project in `folder`, in which the recorded study is tiny, as are all that use params/tiny.yaml.
 
-    Its users have strategies of their own there: own:slow and own:broken.
+    Its users have strategies of their own there: own:slow, own:broken, own:torn.
     """
     for name in PARTS:
         source = ROOT / name
