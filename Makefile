@@ -35,7 +35,7 @@ else
 endif
 
 test: $(READY) ## everything the project checks
-	@$(PY) -m pytest
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 sweep: $(READY) ## the runs of a grid that are not finished, and its report: make sweep GRID=params/sweeps/mining.yaml
 	@$(PY) -m anm.study run --grid $(GRID); \

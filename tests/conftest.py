@@ -6,6 +6,14 @@ import shutil
 import pytest
 
 
+LONGEST = ("test_slurm.py", "test_study.py", "test_sweep_runs.py")  # minutes each, most of them spent waiting
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 def missing(reason: str):
     """Skips the test because a tool is not installed; in CI, where every tool is, that is a failure."""
     if os.environ.get("ANM_CI") == "1":

@@ -97,7 +97,7 @@ def test_the_scale_is_just_above_the_largest_eigenvalue():
 @both
 def test_one_set_of_weights_answers_every_size(energy):
     """A block-diagonal problem of two equal blocks has the blocks' own operators, but for the common scale."""
-    model, (A, *_, t) = shaken(energy, 3), problems(3)
+    model, (A, *_) = shaken(energy, 3), problems(3)
     double = torch.zeros(*A.shape[:2], 6, 6, dtype=A.dtype)
     double[..., :3, :3] = double[..., 3:, 3:] = A
     unit = scale_of(double) / scale_of(A)

@@ -137,6 +137,7 @@ def test_a_taken_name_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="strategy 'random' is registered already"):
         miner(random)
     assert CHOICES["strategy"]["random"] is before and miner(before) is before
+    assert before.uses == frozenset(), "to enter it once more has changed what it uses"
 
 
 def test_a_registered_function_is_a_strategy_at_once(monkeypatch, tmp_path):

@@ -88,9 +88,11 @@ def miner(function: Miner | None = None, *, uses: Iterable[str] | None = None):
     """
     if function is None:
         return partial(miner, uses=uses)
-    if CHOICES["strategy"].setdefault(function.__name__, function) is not function:
+    known = CHOICES["strategy"].setdefault(function.__name__, function)
+    if known is not function:
         raise ValueError(f"strategy {function.__name__!r} is registered already")
-    function.uses = OWN if uses is None else frozenset(uses)
+    if uses is not None or not hasattr(function, "uses"):  # to enter it once more takes nothing back
+        function.uses = OWN if uses is None else frozenset(uses)
     return function
 
 
