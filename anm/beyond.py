@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from anm.energy import Energy
-from anm.landscape import Solver
+from anm.landscape import ROWS_AT_ONCE, Solver
 from anm.matrices import OFFSETS, TestSet, frozen_problems, squared_error
 from anm.spectra import SPECTRA, spectrum_problems
 
@@ -38,7 +38,7 @@ def thinking_errors(solver: Solver, test: TestSet, budgets: tuple[int, ...] = RE
 
     parts = []
     options = {"refine_steps": max(budgets), "watch_refining": watch_refining, "watch": lambda level, descent, x0: found.update({0: squared_error(x0, X)})}
-    batch = max(1, 3072 // solver.model.stack)
+    batch = max(1, ROWS_AT_ONCE[solver.device.type] // solver.model.stack)
     for first in range(0, len(test), batch):
         rows, X = slice(first, first + batch), test.X[first : first + batch].to(solver.device)
         for _, x0 in solver.answers(test.A[rows], test.start[rows], landscape_steps, batch, **options):

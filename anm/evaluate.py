@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from anm.beyond import evaluate_beyond
+from anm.examples import examples
 from anm.landscape import Descent, Solver
 from anm.matrices import LADDER, OFFSETS, TestSet, frozen_problems, residual, squared_error
 
@@ -103,7 +104,7 @@ def evaluate(solver: Solver) -> Evaluation:
     part = max(2, params.test_problems // PART)
     results["ladder"] = [ladder_rung(solver, offset, part) for offset in LADDER]
     results["landscape_steps"] = [step_budget(solver, steps, part) for steps in STEP_BUDGETS]
-    results |= evaluate_beyond(solver, max(2, params.test_problems // BEYOND))
+    results |= evaluate_beyond(solver, max(2, params.test_problems // BEYOND)) | examples(solver, params.test_problems)
     return Evaluation(results, means.table(), time.perf_counter() - started)
 
 

@@ -104,6 +104,31 @@ def mining_history(records: Mapping[str, dict]) -> pd.DataFrame:
     return _table(rows, [*WHO[:3], "step", *MINED], records)
 
 
+def thinking(records: Mapping[str, dict]) -> pd.DataFrame:
+    """MSE by how long a solver thought at test time, and the n x n matrix products of an answer (NaN where it makes none).
+
+    `landscape_steps` a noise level, then `refine_steps`; split `hardest` is c = 0.02.
+    """
+    rows = ([*who, split, entry["landscape_steps"], entry["refine_steps"], entry["products"], entry["problems"], entry[split][s]]
+            for who, record, s in _stacks(records) for part in ("thinking", "thinking_only")
+            for entry in record["results"].get(part) or [] for split in ("same", "harder", "hardest"))
+    return _table(rows, [*WHO, "split", "landscape_steps", "refine_steps", "products", "problems", "mse"], records)
+
+
+def sizes(records: Mapping[str, dict]) -> pd.DataFrame:
+    """MSE at the trained n and at others, as scored and after thinking longer."""
+    rows = ([*who, rung["split"], rung["n"], rung["problems"], rung["refine_steps"], rung["mse"][s], rung["mse_refined"][s]]
+            for who, record, s in _stacks(records) for rung in record["results"].get("sizes") or [])
+    return _table(rows, [*WHO, "split", "n", "problems", "refine_steps", "mse", "mse_refined"], records)
+
+
+def spectra(records: Mapping[str, dict]) -> pd.DataFrame:
+    """Squared error in units of the answers' mean square on spectra that training never saw; median condition number."""
+    rows = ([*who, rung["spectrum"], rung["condition"], rung["problems"], rung["refine_steps"], rung["relative"][s], rung["relative_refined"][s]]
+            for who, record, s in _stacks(records) for rung in record["results"].get("spectra") or [])
+    return _table(rows, [*WHO, "spectrum", "condition", "problems", "refine_steps", "relative", "relative_refined"], records)
+
+
 def provenance(records: Mapping[str, dict]) -> pd.DataFrame:
     """Where each run comes from: one row per run; what a record does not know is None."""
     table = pd.DataFrame([_origin(run, record) for run, record in records.items()], dtype=object)
@@ -145,5 +170,5 @@ def _table(rows, columns: list[str], records: Mapping[str, dict]) -> pd.DataFram
     table = pd.DataFrame(list(rows), columns=columns)
     names = in_order(record["params"]["strategy"] for record in records.values())
     table["strategy"] = pd.Categorical(table["strategy"], names)
-    numbers = [c for c in columns if c not in ("run", "energy", "strategy", "split", "term")]
+    numbers = [c for c in columns if c not in ("run", "energy", "strategy", "split", "term", "spectrum")]
     return table.astype({c: float for c in numbers if c != "seed"})

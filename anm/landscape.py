@@ -15,7 +15,7 @@ from anm.schedule import Schedule
 from anm.thinking import think
 
 # Rows (S x B) that are solved at once: enough to fill the device, few enough to bound memory.
-ROWS_AT_ONCE = {"cpu": 3072, "mps": 16_384, "cuda": 131_072}
+ROWS_AT_ONCE = {"cpu": 1024, "mps": 16_384, "cuda": 131_072}
 
 
 @dataclass

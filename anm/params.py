@@ -119,7 +119,7 @@ class RunParams(BaseModel):
     energy: choice("energy") = "mlp"  # the network that is the energy
     n: whole(1, 512) = 20  # side of the matrices
     noise_levels: whole(1, 1000) = 10  # T of the diffusion
-    train_steps: whole(1, 100_000_000) = 1000  # optimiser steps
+    train_steps: whole(1, 100_000_000) = 600  # optimiser steps
     batch_size: whole(1, 1_000_000) = 64  # fresh problems a step and seed
     learning_rate: real(0, 1, above=True) = 1e-3  # Adam's
     seeds: Annotated[str, BeforeValidator(spell_seeds)] = "0-2"  # trained together as one stack
@@ -137,7 +137,7 @@ class RunParams(BaseModel):
     mixture: Annotated[str, BeforeValidator(parse_mixture)] = "adversarial:0.5,random:0.5"  # strategies and their shares of a batch
     landscape_steps: whole(0, 10_000) = 5  # per noise level when solving
     answer_bound: real(0, 1e6, above=True) = 2.0  # largest absolute entry an answer may have
-    test_problems: whole(2, 10_000_000) = 500  # frozen problems per difficulty
+    test_problems: whole(2, 10_000_000) = 200  # frozen problems per difficulty
     device: Annotated[str, BeforeValidator(parse_device)] = "auto"  # auto, cpu, mps, cuda, cuda:1
     precision: Annotated[str, BeforeValidator(parse_precision)] = "float32"  # of matrix products
     compile: Annotated[str, BeforeValidator(parse_compile)] = "auto"  # auto: on a GPU that has a compiler

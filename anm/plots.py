@@ -130,6 +130,65 @@ def ladder(rungs: pd.DataFrame, references=None, ax=None):
     return ax
 
 
+RIVALS = {"newton_schulz_best": "Newton-Schulz, best start", "newton_schulz_fitted": "Newton-Schulz, fitted",
+          "conjugate_gradients": "conjugate gradients", "lu_float32": "LU in float32"}
+RIVAL_LINES = {"newton_schulz_best": ("-", None), "newton_schulz_fitted": ((0, (6, 2)), None),
+               "conjugate_gradients": ((0, (1, 1.5)), None), "lu_float32": ("none", "_")}
+
+
+def prices(thinking: pd.DataFrame, rivals: pd.DataFrame, ax=None):
+    """MSE by the matrix products of an answer (one split): solvers in their looks, rivals as grey lines (`RIVAL_LINES`).
+
+    thinking: columns of `frames.thinking`; a line for each number of landscape steps. rivals: rival, products, mse.
+    """
+    ax = _axes(ax)
+    for name, mine in rivals[rivals["products"] > 0].groupby("rival", sort=False):
+        line, marker = RIVAL_LINES.get(name, (":", None))
+        ax.plot(mine["products"], mine["mse"], color=MUTED, linewidth=1.3, linestyle=line, marker=marker, markersize=14)
+    for strategy, (colour, marker, line), rows in _by_strategy(thinking):
+        for _, part in rows.groupby("landscape_steps"):
+            group = part.groupby("products")["mse"].agg(["mean", "min", "max"])
+            ax.fill_between(group.index, group["min"], group["max"], color=colour, alpha=0.18, linewidth=0)
+            ax.plot(group.index, group["mean"], color=colour, linestyle=line, marker=marker)
+        ax.plot([], [], color=colour, linestyle=line, marker=marker, label=plain(strategy))
+    _log(ax, x=thinking["products"], y=pd.concat([thinking["mse"], rivals["mse"]]))
+    ax.set(xlabel="n x n matrix products of an answer", ylabel="MSE")
+    _legend(ax)
+    return ax
+
+
+def sizes(rungs: pd.DataFrame, ax=None):
+    """MSE by n (one split), as scored (thin) and after thinking longer (thick); columns of `frames.sizes`."""
+    ax = _axes(ax)
+    for strategy, (colour, marker, line), mine in _by_strategy(rungs):
+        means = mine.groupby("n")[["mse", "mse_refined"]].mean()
+        ax.plot(means.index, means["mse"], color=colour, linestyle=line, linewidth=0.9)
+        ax.plot(means.index, means["mse_refined"], color=colour, linestyle=line, marker=marker, label=plain(strategy))
+    _log(ax, y=pd.concat([rungs["mse"], rungs["mse_refined"]]))
+    ax.set_xticks(sorted(rungs["n"].unique()))
+    ax.set(xlabel="side of the matrices, n", ylabel="MSE")
+    _legend(ax)
+    return ax
+
+
+def spectra(rungs: pd.DataFrame, ax=None):
+    """Relative squared error of every seed by spectrum, as scored (small) and after thinking longer (large)."""
+    ax = _axes(ax)
+    places = {name: place for place, name in enumerate(rungs["spectrum"].unique())}
+    strategies = in_order(rungs["strategy"])
+    for place, (strategy, look, mine) in enumerate(_by_strategy(rungs)):
+        x = mine["spectrum"].map(places) + 0.7 * ((place + 0.5) / len(strategies) - 0.5)
+        ax.scatter(x - 0.06, mine["relative"], s=10, color=look[0], marker=look[1], alpha=0.6, linewidth=0)
+        _points(ax, x + 0.06, mine["relative_refined"], _tips(mine, "relative_refined"), look).set_label(plain(strategy))
+    _log(ax, y=pd.concat([rungs["relative"], rungs["relative_refined"]]))
+    conditions = rungs.groupby("spectrum")["condition"].first()
+    ax.set_xticks(range(len(places)), [f"{plain(name, 14)}\n{conditions[name]:,.0f}" for name in places])
+    ax.set(ylabel="squared error, relative", xlim=(-0.6, len(places) - 0.4))
+    ax.grid(axis="x", visible=False)
+    _legend(ax)
+    return ax
+
+
 def energies(solving: pd.DataFrame, ax=None):
     """Energy on arrival at a noise level (thin) and after its landscape steps (thick), while solving `same`."""
     ax = _axes(ax)
@@ -176,6 +235,44 @@ def _mined(table: pd.DataFrame, along: str, quantity: str, ax):
         means = mine.groupby(along)[quantity].mean()
         ax.plot(means.index, means, color=colour, linestyle=line, marker=marker if along == "level" else None, label=plain(strategy))
     return ax
+
+
+def tiles(matrices: list[np.ndarray], names: list[str], columns: int = 4, by_row: bool = False, ax=None):
+    """Matrices (n, n) as named pictures in rows of `columns`, on a scale symmetric about zero: up to the median of
+    their largest entries, those of all or of each row."""
+    group = columns if by_row else len(matrices)
+    scales = [_median_largest(matrices[place - place % group :][:group]) for place in range(len(matrices))]
+    return _tiles(ax, matrices, names, columns, "RdBu_r", [(-scale, scale) for scale in scales])
+
+
+def error_tiles(errors: list[np.ndarray], names: list[str], columns: int = 4, ax=None):
+    """Sizes of errors (n, n) as pictures, on one logarithmic scale: darker is worse."""
+    sizes = [np.log10(np.maximum(np.abs(error), 1e-16)) for error in errors]
+    known = np.concatenate([[0.0], *(size[np.isfinite(size)] for size in sizes)])
+    return _tiles(ax, sizes, names, columns, "Greys", [(known.min(), known.max() + 1e-9)] * len(sizes))
+
+
+def _median_largest(matrices: list[np.ndarray]) -> float:
+    largest = [np.nanmax(np.abs(matrix)) for matrix in matrices if np.isfinite(matrix).any()]
+    return float(np.median(largest or [1.0])) or 1.0
+
+
+def _tiles(ax, matrices: list[np.ndarray], names: list[str], columns: int, colours: str, limits: list[tuple[float, float]]):
+    ax = _axes(ax)
+    down = 1.25 + 0.15 * max(name.count("\n") for name in names)
+    for place, (matrix, name, (low, high)) in enumerate(zip(matrices, names, limits)):
+        x, y = 1.1 * (place % columns), -down * (place // columns)
+        ax.imshow(matrix, extent=(x, x + 1, y - 1, y), interpolation="none", cmap=colours, vmin=low, vmax=high)
+        ax.text(x + 0.5, y + 0.04, plain_lines(name), ha="center", va="bottom", fontsize=9, linespacing=1.1)
+    rows = -(-len(matrices) // columns)
+    ax.set(xlim=(-0.02, 1.1 * columns - 0.08), ylim=(-down * (rows - 1) - 1.02, down - 0.98))
+    ax.set_axis_off()
+    return ax
+
+
+def plain_lines(text: str) -> str:
+    """As `plain`, line by line."""
+    return "\n".join(plain(line) for line in text.split("\n"))
 
 
 def reference_lines(ax, references=None):

@@ -9,6 +9,11 @@ from anm.params import parse_seeds
 SCHEMA = 1
 
 
+_THINKING = [{"landscape_steps": "count", "refine_steps": "count", "problems": "count", "products": "count?",
+              "same": "size? S", "harder": "size? S", "hardest": "size? S"}]
+_PROBLEM = {"split": "text", "problem": "count", "condition": "number", "exact": "number N N"}
+
+
 def _split(conditions: str) -> dict:
     """Scores on one frozen test set; `conditions` names the number of bins of the condition number."""
     return {
@@ -32,7 +37,13 @@ LAYOUT = {
     "results": {
         "same": _split("K"), "harder": _split("H"),
         "ladder": [{"offset": "number", "problems": "count", "mse": "size? S", "mse_se": "size? S"}],
-        "landscape_steps": [{"steps": "count", "problems": "count", "same": "size? S", "harder": "size? S"}]},
+        "landscape_steps": [{"steps": "count", "problems": "count", "same": "size? S", "harder": "size? S"}],
+        "thinking?": _THINKING, "thinking_only?": _THINKING,
+        "sizes?": [{"n": "count", "split": "text", "problems": "count", "refine_steps": "count", "mse": "size? S", "mse_refined": "size? S"}],
+        "spectra?": [{"spectrum": "text", "problems": "count", "condition": "number", "refine_steps": "count",
+                      "relative": "size? S", "relative_refined": "size? S"}],
+        "forming?": _PROBLEM | {"moments": [{"level": "count?", "refine_steps": "count", "error": "number? N N"}]},
+        "worst?": [_PROBLEM | {"error": "number? N N"}]},
     "curves": {
         "step": "count P", "loss": "number? P S", "denoise": "number? P S", "contrast": "number? P S",
         "grad_norm": "number? P S",
@@ -42,6 +53,11 @@ LAYOUT = {
     "landscape": {"level": "count T", "energy_before": "number? T S", "energy_after": "number? T S",
                   "accepted": "number? T S", "mse": "size? T S"},
 }
+
+
+# What a direct network's file holds (anm.direct).
+_DIRECT = {"offset": "number", "problems": "count", "mse": "size? S"}
+DIRECT = {"layers": "text", "params": LAYOUT["params"], "provenance": LAYOUT["provenance"], "results": {"same": _DIRECT, "harder": _DIRECT}}
 
 
 class RecordError(ValueError):
@@ -54,6 +70,15 @@ class RecordError(ValueError):
 
 def check_record(record) -> None:
     """Raises `RecordError`, naming the entry, unless the record is of schema 1 with shapes that agree."""
+    _check_layout(record, LAYOUT)
+
+
+def check_direct(record) -> None:
+    """The same for the file of a direct network."""
+    _check_layout(record, DIRECT)
+
+
+def _check_layout(record, layout: dict) -> None:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
         raise RecordError(f"the record's schema is {found!r}; this version reads {SCHEMA}")
@@ -63,7 +88,7 @@ def check_record(record) -> None:
         seeds = parse_seeds(record["params"].get("seeds"))
     except ValueError as error:
         raise RecordError(f"params.seeds = {record['params'].get('seeds')!r}: {error}") from None
-    _check(record, LAYOUT, "", {"S": len(seeds), "T": record["params"]["noise_levels"]})
+    _check(record, layout, "", {"S": len(seeds), "T": record["params"]["noise_levels"]})
 
 
 def _check(value, layout, where: str, sizes: dict[str, int]) -> None:

@@ -14,7 +14,7 @@ runs = "../reports/quick"
 plan = ["none", "random", "adversarial"]
 
 # %%
-from anm.report import figures, gather, observations, sweeps, tables
+from anm.report import figures, gallery, gather, observations, products, sweeps, tables
 
 study = gather(runs, plan)
 
@@ -69,6 +69,27 @@ figures.differences(study)
 # %%
 tables.pairs(study)
 
+# %% [markdown] tags=["products"]
+# ## Leaving the plateau
+#
+# Energies that multiply matrices come far below what an affine fit can reach. How far, what an answer costs
+# beside the classical iterations at the same count of matrix products, and what holds beyond the problems of the training.
+
+# %% tags=["products"]
+products.say(study)
+
+# %% tags=["products"]
+products.reached(study)
+
+# %% tags=["products"]
+products.prices(study)
+
+# %% tags=["products"]
+products.elsewhere(study)
+
+# %% tags=["products"]
+products.seeds(study)
+
 # %% [markdown] tags=["sweep"]
 # ## The sweep
 #
@@ -105,6 +126,15 @@ observations.thinking(study)
 # %%
 figures.thinking(study)
 
+# %% [markdown] tags=["gallery"]
+# ## An answer forming
+#
+# Solving starts from noise. At every level the energy's gradient points to the answer, landscape steps go downhill, and the next,
+# less noisy level starts where they end.
+
+# %% tags=["gallery"]
+gallery.forming(study)
+
 # %% [markdown]
 # ## Harder problems
 #
@@ -121,6 +151,12 @@ observations.ladder(study)
 
 # %%
 figures.ladder(study)
+
+# %% [markdown] tags=["gallery"]
+# ### The worst cases
+
+# %% tags=["gallery"]
+gallery.worst(study)
 
 # %% [markdown]
 # ## Inside the landscape

@@ -30,7 +30,7 @@ def make_record(strategy="none", seeds=(0, 1, 2), n=4, energy="mlp", mse=None, m
         "schema": 1,
         "params": settings,
         "provenance": _provenance(started, settings["train_steps"]),
-        "results": _results(same, harder, problems),
+        "results": _results(same, harder, problems) | _beyond(same, harder, energy, n) | _examples(draw, n),
         "curves": _curves(draw, strategy, len(seeds), points, noise_levels, settings["train_steps"], same),
         "landscape": _landscape(draw, len(seeds), noise_levels, same),
     }
@@ -94,6 +94,34 @@ def _results(same, harder, problems):
         "landscape_steps": [{"steps": k, "problems": problems, "same": [m * (1 + 1 / (k + 1)) for m in same],
                              "harder": [m * (1 + 1 / (k + 1)) for m in harder]} for k in (0, 1, 2, 5, 10, 20)],
     }
+
+
+def _beyond(same, harder, energy, n):
+    """Errors that fall with thinking; matrix energies have a price in products, and other sizes."""
+    matrices = energy != "mlp"
+
+    def thinking(landscape_steps):
+        return [{"landscape_steps": landscape_steps, "refine_steps": steps, "problems": 12, "products": 10 * landscape_steps + 4 * steps + 8 if matrices else None,
+                 "same": [m / (1 + steps) for m in same], "harder": [m / (1 + steps) for m in harder], "hardest": [3 * m / (1 + steps) for m in harder]}
+                for steps in (0, 2, 100)]
+
+    sizes = [{"n": times * n, "split": split, "problems": 12, "refine_steps": 20, "mse": [m * times for m in mse], "mse_refined": [m * times / 10 for m in mse]}
+             for times in (1, 2, 4) for split, mse in (("same", same), ("harder", harder))] if matrices else []
+    spectra = [{"spectrum": name, "problems": 12, "condition": 10.0 ** place, "refine_steps": 20, "relative": list(same), "relative_refined": [m / 10 for m in same]}
+               for place, name in enumerate(("wishart", "log_uniform"), 1)]
+    return {"thinking": thinking(5), "thinking_only": thinking(0), "sizes": sizes, "spectra": spectra}
+
+
+def _examples(draw, n):
+    """Matrices to look at, as real records hold them for small n."""
+    if not 0 < n <= 8:
+        return {}
+    exact = np.eye(n) * 2
+    problem = {"split": "same", "problem": 3, "condition": 77.0, "exact": exact.tolist()}
+    places = [(None, 0), *((level, 0) for level in range(9, -1, -1)), *((0, steps) for steps in (1, 2, 5, 10))]
+    moments = [{"level": level, "refine_steps": steps, "error": (draw.standard_normal((n, n)) / 4**place).tolist()} for place, (level, steps) in enumerate(places)]
+    worst = [problem | {"split": "harder", "error": (draw.standard_normal((n, n)) / 10).tolist()} for _ in range(3)]
+    return {"forming": problem | {"moments": moments}, "worst": worst}
 
 
 def _split(offset, mse, problems):

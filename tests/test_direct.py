@@ -3,7 +3,7 @@
 import torch
 from matrix_energies import SEEDS
 
-from anm.direct import direct_errors, train_direct
+from anm.direct import direct_errors, main, read_direct, train_direct
 from anm.matrices import OFFSETS, frozen_problems
 from anm.params import RunParams
 
@@ -29,3 +29,13 @@ def test_it_answers_any_n_and_every_batch_alike():
     direct, test = trained(2), frozen_problems(7, 0.5, 5)
     assert direct.solve(test.A).shape == (2, 5, 7, 7)
     torch.testing.assert_close(torch.tensor(direct_errors(direct, test, batch=2)), torch.tensor(direct_errors(direct, test)))
+
+
+def test_the_command_writes_what_the_report_reads(tmp_path, capsys):
+    (tmp_path / "small.yaml").write_text("n: 4\ntrain_steps: 3\nbatch_size: 8\ntest_problems: 10\nseeds: 0-1\n")
+    output = tmp_path / "direct.json"
+    assert main(["-f", str(tmp_path / "small.yaml"), "-p", "train_steps", "2", str(output)]) == 0
+    record = read_direct(output)
+    assert record["params"]["train_steps"] == 2 and len(record["results"]["harder"]["mse"]) == 2
+    assert main([str(output)]) == 2 and "must be a new file" in capsys.readouterr().err
+    assert main(["-p", "n", "ten", str(tmp_path / "other.json")]) == 2 and "n = 'ten'" in capsys.readouterr().err

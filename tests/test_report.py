@@ -14,7 +14,7 @@ from records import make_record, write_notebook
 
 from anm.page import anchor, drawing
 from anm.record import RecordError
-from anm.report import build_report, figures, gather, observations, tables, verdict
+from anm.report import build_report, figures, gallery, gather, observations, products, tables, verdict
 from anm.report.findings import missing
 from anm.report.words import number, percent, plateau, scale, span
 
@@ -218,6 +218,8 @@ def everything(found) -> str:
              tables.published(found), figures.differences(found), tables.pairs(found)]
     for name in ("learning", "thinking", "conditions", "ladder", "solving", "mining"):
         parts += [getattr(observations, name)(found), getattr(figures, name)(found)]
+    parts += [products.say(found), products.reached(found), products.prices(found), products.elsewhere(found), products.seeds(found)]
+    parts += [gallery.forming(found), gallery.worst(found)]
     parts += [tables.provenance(found), tables.settings(found), tables.seeds(found), tables.gaps(found), tables.downloads(found)]
     return "\n".join(parts)
 
@@ -466,8 +468,8 @@ def test_the_notebook_is_a_story_without_code_that_belongs_elsewhere():
 
 def test_the_notebook_shows_everything():
     source = (NOTEBOOKS / "analysis.py").read_text()
-    for module in (figures, tables, observations):
+    for module in (figures, tables, observations, products, gallery):
         public = [name for name, value in vars(module).items()
                   if callable(value) and value.__module__ == module.__name__ and not name.startswith(("_", "to_"))]
-        for name in set(public) - {"lines", "paired"}:
+        for name in set(public) - {"lines", "paired", "energies", "milestones", "shown", "when", "matrix", "mean_square"}:
             assert f"{module.__name__.rpartition('.')[2]}.{name}(study)" in source, name

@@ -7,9 +7,9 @@
 notebooks/analysis.ipynb puts them in order, and anm.page makes it a page.
 """
 
-from anm.report import figures, observations, sweeps, tables
+from anm.report import figures, gallery, observations, products, sweeps, tables
 from anm.report.build import build_report
 from anm.report.findings import Findings, gather
 from anm.report.words import verdict
 
-__all__ = ["Findings", "build_report", "figures", "gather", "observations", "sweeps", "tables", "verdict"]
+__all__ = ["Findings", "build_report", "figures", "gallery", "gather", "observations", "products", "sweeps", "tables", "verdict"]

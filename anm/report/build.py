@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from anm.grid import KEPT
 from anm.page import to_html
 from anm.report.findings import ANALYSIS
 
@@ -28,15 +27,17 @@ def build_report(folder: str | Path, output: str | Path | None = None, notebook:
     output.parent.mkdir(parents=True, exist_ok=True)
     executed = output.with_name(f"{output.stem}{ANALYSIS}.ipynb")
     _execute(Path(notebook), executed, runs=os.path.relpath(folder, output.parent))
-    page = to_html(shown(nbformat.read(executed, as_version=4), folder), TITLE)
+    page = to_html(shown(nbformat.read(executed, as_version=4)), TITLE)
     _replace(output, page)
     return output
 
 
-def shown(notebook, folder: Path):
-    """The notebook without the section on a sweep, where the folder holds none."""
-    if not (folder / KEPT).is_file():
-        notebook.cells = [cell for cell in notebook.cells if "sweep" not in cell.metadata.get("tags", ())]
+def shown(notebook):
+    """The notebook without its optional sections, those whose cells share a tag, where such a section shows nothing."""
+    for tag in {tag for cell in notebook.cells for tag in cell.metadata.get("tags", ())} - {"parameters", "injected-parameters"}:
+        section = [cell for cell in notebook.cells if tag in cell.metadata.get("tags", ())]
+        if not any(output.get("data", {}).get("text/html") or "data" not in output for cell in section for output in cell.get("outputs", ())):
+            notebook.cells = [cell for cell in notebook.cells if cell not in section]
     return notebook
 
 

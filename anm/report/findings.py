@@ -8,10 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from anm import frames
+from anm.direct import read_direct
 from anm.miners import unused
 from anm.params import NOT_IDENTITY, parse_seeds
 from anm.record import Refused, collect_runs, read_run
 from anm.references import IRED, PUBLISHED, Published, reference_table
+from anm.rivals import rival_table
+from anm.schema import RecordError
 from anm.stats import compare, summarise
 from anm.sweep import Sweep, read_sweep
 
@@ -34,6 +37,7 @@ class Findings:
     the report compares it by. refused: notebooks that do not count, with the reason. scores: one row per
     (run, seed, split), as `anm.record.collect_runs` gives them. sweep: what the folder holds of a grid; of its runs only
     those at the standard settings are among the records. paths: run -> its notebook, those of the sweep too.
+    direct: networks that answer without an energy (`anm.direct`).
     """
 
     plan: tuple[str, ...]
@@ -42,6 +46,7 @@ class Findings:
     scores: pd.DataFrame
     sweep: Sweep | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
+    direct: tuple[dict, ...] = ()
 
     @property
     def energies(self) -> list[str]:
@@ -63,6 +68,14 @@ class Findings:
         if not self.records or not 1 <= self.n <= LARGEST_N:
             return pd.DataFrame(columns=["reference", "mse_same", "mse_same_se", "mse_harder", "mse_harder_se"])
         return reference_table(self.n, max(2, min(self.problems, MOST_PROBLEMS)))
+
+    @cached_property
+    def rivals(self) -> pd.DataFrame:
+        """Classical iterations, after so many matrix products, on as many of the frozen problems as solvers thought about."""
+        thought = frames.thinking(self.records)
+        if thought.empty or not 2 <= self.n <= LARGEST_N:
+            return pd.DataFrame(columns=["rival", "products", "split", "mse"])
+        return rival_table(self.n, int(max(2, min(thought["problems"].max(), MOST_PROBLEMS))))
 
     @property
     def published(self) -> Published | None:
@@ -90,6 +103,8 @@ def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
     """
     scores, refused = collect_runs(folder)
     refused = tuple(Refused(r.path, visible(r.reason)) for r in refused if ANALYSIS not in r.path.suffixes)
+    direct, unread = read_all_direct(Path(folder))
+    refused += unread
     sweep, every = read_sweep(folder, scores), dict(zip(scores["run"], scores["path"]))
     scores = scores if sweep is None else scores[~scores["run"].isin(sweep.aside)]
     paths = {visible(run): path for run, path in zip(scores["run"], scores["path"])}
@@ -100,7 +115,18 @@ def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
     records = {run: record | {"params": record["params"] | {"strategy": names[run]}} for run, record in records.items()}
     order = pd.CategoricalDtype(frames.in_order(names.values()))
     scores = scores.assign(strategy=scores["run"].map(names).astype(order))
-    return Findings(tuple(plan), records, refused, scores, sweep, every)
+    return Findings(tuple(plan), records, refused, scores, sweep, every, direct)
+
+
+def read_all_direct(folder: Path) -> tuple[tuple[dict, ...], tuple[Refused, ...]]:
+    """The files of direct networks in a folder, and those that are none."""
+    found, refused = [], []
+    for path in sorted(folder.glob("direct*.json")):
+        try:
+            found.append(visible(read_direct(path)))
+        except RecordError as error:
+            refused.append(Refused(path, visible(error.reason)))
+    return tuple(found), tuple(refused)
 
 
 def arms(records: Mapping[str, dict]) -> dict[str, str]:

@@ -1,0 +1,146 @@
+"""The report on energies that are made of matrix products: how far they leave the plateau, and at what price.
+
+Empty where no run has such an energy.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pandas as pd
+
+from anm import frames, plots
+from anm.page import Cell, Html, figure, joined, paragraphs, table
+from anm.report.findings import SPLITS, Findings
+from anm.report.words import capital, number, span
+
+SPLIT_NAMES = {"same": "same", "harder": "harder", "hardest": "c = 0.02"}
+KNOWS = {
+    "bilinear": "is not told the equation, but sees x only as the product A x",
+    "residual": "is told the equation A X = I: its minimum is right by construction, and what it learns is how to get there fast",
+}
+MILESTONES = (1e-3, 1e-6, 1e-9, 1e-12)  # errors whose price in products is compared, on harder
+
+
+def say(findings: Findings) -> Html:
+    """What each such energy knows, what it reaches, and what that costs beside the best rival."""
+    return paragraphs((text for energy in energies(findings) for text in _sentences(findings, energy)), "finding")
+
+
+def prices(findings: Findings) -> Html:
+    """MSE against matrix products, solvers and rivals, both difficulties."""
+    thought, rivals = frames.thinking(findings.records).dropna(subset="products"), findings.rivals
+    panels = [(f"{energy}: {split}", partial(plots.prices, thought[(thought["energy"] == energy) & (thought["split"] == split)],
+                                              rivals[rivals["split"] == split]))
+              for energy in energies(findings) for split in SPLITS]
+    return _figure("prices", panels, (
+        "Error against the price of an answer, both logarithmic: n x n matrix products for each problem. Marks are solvers, thinking longer "
+        "from left to right: one line after the standard landscape steps, one without any; bands reach from the lowest to the highest seed. "
+        "Grey needs no training: Newton-Schulz from the best multiple of I, an oracle's (solid), and with its coefficients fitted to the "
+        "problems of the training (dashed), conjugate gradients (dotted), and LU in float32, the limit (the short bar)."),
+        alt="Error falls with the products that an answer costs; the classical iterations lie to the left of the solvers.")
+
+
+def elsewhere(findings: Findings) -> Html:
+    """Other sizes and other spectra than those of training."""
+    sizes, spectra = frames.sizes(findings.records), frames.spectra(findings.records)
+    panels = []
+    for energy in energies(findings):
+        for split in SPLITS:
+            mine = sizes[(sizes["energy"] == energy) & (sizes["split"] == split)]
+            panels += [(f"{energy}: {split}, other sizes", partial(plots.sizes, mine))] if len(mine) else []
+        mine = spectra[spectra["energy"] == energy]
+        panels += [(f"{energy}: other spectra", partial(plots.spectra, mine))] if len(mine) else []
+    return _figure("elsewhere", panels, (
+        "Thin: as scored; thick: after thinking longer. Sizes: error by n; the weights were trained at the smallest. Spectra: squared error in "
+        "units of the answers' own mean square, so that 1 is the error of answering with zero; the number below a name is the "
+        "median condition number. Each mark is one seed."), alt="Error at other sizes and on other spectra, by strategy.")
+
+
+def seeds(findings: Findings) -> Html:
+    """Every seed of every such run: as scored, and after the longest thinking."""
+    thought = frames.thinking(findings.records)
+    thought = thought[thought["energy"].isin(energies(findings)) & (thought["landscape_steps"] > 0)]
+    columns = ["run", "energy", "strategy", "seed", "further steps", "products", *SPLIT_NAMES.values(), "test problems"]
+    rows = []
+    for (run, seed), mine in thought.groupby(["run", "seed"], sort=False):
+        for steps in sorted({0.0, 2.0, 10.0, mine["refine_steps"].max()}):
+            chosen = mine[mine["refine_steps"] == steps].set_index("split")
+            if len(chosen):
+                one = chosen.iloc[0]
+                rows.append([run, one["energy"], one["strategy"], seed, int(steps), _products(one["products"]),
+                             *(_score(chosen["mse"].get(split)) for split in SPLIT_NAMES), int(one["problems"])])
+    return table("Thinking longer, every seed", columns, rows, fold=True) if rows else Html("")
+
+
+def reached(findings: Findings) -> Html:
+    """Lowest and highest seed of every energy and strategy, and the direct network where there is one."""
+    columns = ["energy, strategy", "same", "harder", "harder, thinking longer", "c = 0.02, thinking longer", "seeds", "training, seconds"]
+    rows = [_reached(findings, energy, strategy) for energy in findings.energies if energies(findings)
+            for strategy in frames.in_order(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])]
+    rows += [_direct(record) for record in findings.direct if energies(findings)]
+    return table("What every energy reaches: lowest and highest seed", columns, rows) if rows else Html("")
+
+
+def energies(findings: Findings) -> list[str]:
+    """Those whose answers cost a known number of matrix products."""
+    thought = frames.thinking(findings.records).dropna(subset="products")
+    return [energy for energy in findings.energies if (thought["energy"] == energy).any()]
+
+
+def milestones(findings: Findings, energy: str) -> Iterator[tuple[float, float, str, float]]:
+    """(error, products of the cheapest setting that has every seed below it, best rival, its products), on harder."""
+    thought, rivals = frames.thinking(findings.records), findings.rivals
+    mine = thought[(thought["energy"] == energy) & (thought["split"] == "harder")]
+    worst = mine.groupby(["strategy", "products", "landscape_steps"], observed=True)["mse"].max().reset_index()
+    iterations = rivals[(rivals["split"] == "harder") & (rivals["rival"] != "lu_float32")]
+    for error in MILESTONES:
+        ours, theirs = worst[worst["mse"] <= error], iterations[iterations["mse"] <= error]
+        if len(ours) and len(theirs):
+            best = theirs.loc[theirs["products"].idxmin()]
+            yield error, float(ours["products"].min()), str(best["rival"]), float(best["products"])
+
+
+def _sentences(findings: Findings, energy: str) -> list[str]:
+    found = [f"{energy} {KNOWS[energy]}."] if energy in KNOWS else []
+    for error, ours, rival, theirs in list(milestones(findings, energy))[-1:]:
+        times = ours / theirs
+        compared = f"{number(times, 2)} times as many" if times > 1 else f"{number(1 / times, 2)} times fewer"
+        found.append(f"To bring every seed's error on harder below {number(error, 1)}, {energy} needs {ours:.0f} matrix products; the best "
+                     f"rival ({plots.RIVALS[rival]}) needs {theirs:.0f}: {compared}.")
+    return [capital(text) for text in found]
+
+
+def _reached(findings: Findings, energy: str, strategy: str) -> list:
+    scores = findings.scores[(findings.scores["energy"] == energy) & (findings.scores["strategy"] == strategy)]
+    thought = frames.thinking(findings.records)
+    thought = thought[(thought["energy"] == energy) & (thought["strategy"] == strategy) & (thought["landscape_steps"] > 0)]
+    longest = thought[thought["refine_steps"] == thought["refine_steps"].max()]
+    runs = {run: findings.records[run]["provenance"].get("train_seconds") for run in scores["run"].unique()}
+    trained = sum(seconds or 0 for seconds in runs.values())
+    return [f"{energy}, {strategy}", *(_span(scores.loc[scores["split"] == split, "mse"]) for split in SPLITS),
+            *(_span(longest.loc[longest["split"] == split, "mse"]) for split in ("harder", "hardest")),
+            scores["seed"].nunique(), Cell(f"{trained:,.0f}", sort=trained)]
+
+
+def _direct(record: dict) -> list:
+    seconds = record["provenance"]["train_seconds"]
+    return [f"the layers of {record['layers']} trained to answer at once, no energy",
+            *(_span(pd.Series(record["results"][split]["mse"], dtype=float)) for split in SPLITS), None, None,
+            len(record["results"]["same"]["mse"]), Cell(f"{seconds:,.0f}", sort=seconds)]
+
+
+def _span(values: pd.Series) -> Cell | None:
+    values = values.dropna()
+    return Cell(span(values.min(), values.max(), 2), sort=float(values.max())) if len(values) else None
+
+
+def _score(value) -> Cell | None:
+    return Cell(number(value, 3), sort=value) if value is not None and value == value else None
+
+
+def _products(value: float) -> Cell | None:
+    return Cell(f"{value:.0f}", sort=value) if value == value else None
+
+
+def _figure(name: str, panels: list, caption, alt: str) -> Html:
+    return figure(name, panels, caption=caption, alt=alt) if panels else joined([])

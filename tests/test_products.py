@@ -1,0 +1,64 @@
+"""The report's section on energies made of products: what it says follows from the numbers."""
+
+import json
+
+import pandas as pd
+import pytest
+from records import make_record, write_notebook
+
+from anm import frames
+from anm.report import build_report, gather, products
+from anm.report.findings import Findings
+
+
+@pytest.fixture
+def found(tmp_path):
+    for strategy in ("none", "adversarial"):
+        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, energy="residual", mse_harder=[0.02, 0.05, 0.04]))
+    return gather(tmp_path)
+
+
+def priced(found, monkeypatch, *rows):
+    table = pd.DataFrame(rows, columns=["rival", "products", "mse"]).assign(split="harder")
+    monkeypatch.setattr(Findings, "rivals", table)
+    return list(products.milestones(found, "residual"))
+
+
+def test_a_milestone_is_the_price_at_which_every_seed_is_below_it(found, monkeypatch):
+    # of three seeds the worst has 0.05 / (1 + steps): below 1e-3 with 100 further steps alone, at 4 * 100 + 8 products without landscape steps
+    (reached,) = priced(found, monkeypatch, ("conjugate_gradients", 4, 1e-2), ("conjugate_gradients", 8, 1e-9), ("newton_schulz_best", 16, 1e-4))
+    assert reached == (1e-3, 408.0, "conjugate_gradients", 8.0)
+    text = str(products.say(found))
+    assert "is told the equation A X = I" in text and "needs 408 matrix products; the best rival (conjugate gradients) needs 8: 51 times as many" in text
+
+
+def test_the_limit_is_no_rival_and_what_nobody_reaches_is_no_milestone(found, monkeypatch):
+    assert priced(found, monkeypatch, ("lu_float32", 1, 1e-12), ("conjugate_gradients", 4, 1e-2)) == []
+
+
+def test_every_seed_is_shown_at_every_budget(found):
+    text = str(products.seeds(found))
+    assert text.count("<tr>") == 1 + 2 * 3 * 3 and "(18 rows)" in text  # head, runs, seeds, budgets
+
+
+def test_an_energy_without_products_has_no_such_section(tmp_path):
+    write_notebook(tmp_path / "none.ipynb", make_record("none"))
+    page = build_report(tmp_path).read_text()
+    assert 'id="leaving-the-plateau"' not in page and 'id="the-sweep"' not in page and 'id="an-answer-forming"' in page
+
+
+def test_a_direct_network_s_file_is_a_row_and_another_is_refused(tmp_path, found):
+    record = make_record("none", energy="bilinear")
+    kept = {"schema": 1, "layers": "bilinear", "params": record["params"], "provenance": record["provenance"],
+            "results": {split: {"offset": 0.5, "problems": 9, "mse": [1e-7, 2e-7, 3e-7]} for split in ("same", "harder")}}
+    (tmp_path / "direct.json").write_text(json.dumps(kept))
+    (tmp_path / "direct-2.json").write_text('{"schema": 1}')
+    again = gather(tmp_path)
+    assert "1.0 to 3.0 × 10⁻⁷" in str(products.reached(again))
+    assert [(refused.path.name, refused.reason) for refused in again.refused] == [("direct-2.json", "params is NoneType, not dict")]
+
+
+def test_tables_hold_a_row_a_seed(found):
+    table = frames.thinking(found.records)
+    assert len(table) == 2 * 3 * 3 * 2 * 3  # runs, seeds, splits, with and without landscape steps, budgets
+    assert set(frames.sizes(found.records)["n"]) == {4, 8, 16} and len(frames.spectra(found.records)) == 2 * 2 * 3
