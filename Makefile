@@ -11,7 +11,7 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.anm-ready
 
 .DEFAULT_GOAL := help
-.PHONY: benchmark help setup report test sweep lab preflight clean
+.PHONY: benchmark docs help setup report test sweep lab preflight clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ sweep: $(READY) ## the runs of a grid that are not finished, and its report: mak
 
 benchmark: $(READY) ## a training step against the matrix products it needs: reports/benchmark/
 	@$(PY) -m anm.benchmark
+
+docs: $(READY) ## every public name, from the docstrings: docs/api/index.html
+	@$(PY) -m pdoc --template-directory docs/style --footer-text "anm" -o docs/api anm anm.energy anm.miners anm.page anm.report $(filter-out anm.evaluate,$(subst /,.,$(basename $(wildcard anm/[a-z]*.py))))
+	@echo docs/api/index.html
 
 lab: $(READY) ## the notebooks in JupyterLab
 	@$(PY) -m jupyter lab notebooks

@@ -43,7 +43,8 @@ def save(params: RunParams, step: int, state: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:09d}.pt"
     part = path.with_suffix(f".{os.getpid()}.part")
-    content = {"format": FORMAT, "schema": SCHEMA, "params": json.dumps(params.resolved()), "step": step} | state
+    content = {"format": FORMAT, "schema": SCHEMA, "params": json.dumps(params.resolved()),
+               "own_code": params.own_code(), "step": step} | state
     try:
         with open(part, "wb") as file:
             torch.save(content, file)
@@ -108,7 +109,7 @@ def latest(params: RunParams, say=print) -> dict[str, Any] | None:
 
 
 def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> None:
-    """Raises `ForeignCheckpoint` naming the first parameter in which a checkpoint's run differs from this one."""
+    """Raises `ForeignCheckpoint` naming the first parameter, or code of the user's own, in which a checkpoint's run differs."""
     theirs = content["params"].resolved()
     for name, value in params.resolved().items():
         if name not in NOT_IDENTITY and theirs[name] != value:
@@ -116,6 +117,10 @@ def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> No
                 f"{path}: checkpoint of another run ({name} = {theirs[name]!r} there, {value!r} here); "
                 "move it away, or give another checkpoint_dir"
             )
+    ours = params.own_code()
+    for name, code in content.get("own_code", {}).items():
+        if ours.get(name) != code:
+            raise ForeignCheckpoint(f"{path}: {name} has been edited since; resume = false starts anew, undoing the edit goes on")
     if not 0 <= content["step"] <= params.train_steps:
         raise ForeignCheckpoint(f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}")
 

@@ -13,7 +13,7 @@ from anm.examples import examples
 from anm.landscape import Descent, Solver
 from anm.matrices import LADDER, OFFSETS, TestSet, frozen_problems, residual, squared_error
 
-STEP_BUDGETS = (0, 1, 2, 5, 10, 20)
+STEP_BUDGETS = (0, 1, 2, 3, 4, 5, 10, 20)
 CONDITION_BINS = 8
 # The ladder and the step budgets are read as curves, so a part of the test set is enough for each point.
 PART = 5

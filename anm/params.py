@@ -73,6 +73,12 @@ def chosen(kind: str, name: str):
     return import_choice(name) if ":" in name else CHOICES[kind][name]
 
 
+def own_code(*names: str) -> dict[str, str]:
+    """"module:name" -> SHA-256 of the module's file, for those of the names that are a user's own."""
+    files = {name: getattr(sys.modules.get(name.partition(":")[0]), "__file__", None) for name in names if ":" in name}
+    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in files.items() if file}
+
+
 def parse_mixture(value) -> str:
     """The canonical spelling of a mixture: registered strategies or the user's own, each with its share."""
     shares = parse_shares(value)
@@ -196,6 +202,11 @@ class RunParams(BaseModel):
         """Twelve hex digits that agree exactly where the trained weights would."""
         settings = {name: value for name, value in self.resolved().items() if name not in NOT_IDENTITY}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+    def own_code(self) -> dict[str, str]:
+        """The user's own strategies and energy that this run uses, each with the SHA-256 of its file."""
+        parts = parse_shares(self.mixture) if self.strategy == "mixture" else ()
+        return own_code(self.strategy, self.energy, *parts)
 
     def torch_device(self) -> torch.device:
         """The device to run on; `auto` takes a GPU where there is one. Raises `ParamError` where it is absent."""

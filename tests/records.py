@@ -92,7 +92,7 @@ def _results(same, harder, problems):
         "ladder": [{"offset": c, "problems": problems, "mse": [m * 0.5 / c for m in same],
                     "mse_se": [m / 50 for m in same]} for c in LADDER],
         "landscape_steps": [{"steps": k, "problems": problems, "same": [m * (1 + 1 / (k + 1)) for m in same],
-                             "harder": [m * (1 + 1 / (k + 1)) for m in harder]} for k in (0, 1, 2, 5, 10, 20)],
+                             "harder": [m * (1 + 1 / (k + 1)) for m in harder]} for k in (0, 1, 2, 3, 4, 5, 10, 20)],
     }
 
 

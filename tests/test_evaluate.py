@@ -84,7 +84,7 @@ def test_the_scores_are_those_of_the_answers_to_the_frozen_problems(solver, eval
 def test_ladder_and_step_budgets(solver, evaluation, budgets):
     ladder, rungs = evaluation.results["ladder"], evaluation.results["landscape_steps"]
     assert [rung["offset"] for rung in ladder] == list(LADDER) and [rung["steps"] for rung in rungs] == list(budgets)
-    assert STEP_BUDGETS == (0, 1, 2, 5, 10, 20)
+    assert STEP_BUDGETS == (0, 1, 2, 3, 4, 5, 10, 20)
     assert {rung["problems"] for rung in ladder + rungs} == {12}
     errors, _ = solve_errors(solver, frozen_problems(4, 0.1, 12))
     assert next(rung for rung in ladder if rung["offset"] == 0.1)["mse"] == score(errors)["mse"]

@@ -1,5 +1,8 @@
 """Strategies: what their negatives are, and what the registry promises to those who add one."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from anm.miners import mine_negative, miner
 from anm.params import CHOICES, ParamError, RunParams, chosen
 from anm.streams import Streams
 from anm.trainer import Training
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def drawn(folder, **settings):
@@ -166,3 +171,19 @@ def test_a_strategy_from_a_file_in_the_user_s_folder(tmp_path, monkeypatch):
     distance = [value for value in solver.history["by_level"]["distance"][-1] if value == value]
     assert distance and all(0.05 < value < 0.2 for value in distance)
     assert [path.name.startswith("user_strategies.shifted-mlp-") for path in Path("checkpoints").iterdir()] == [True]
+
+
+def test_an_edited_strategy_does_not_go_on_from_the_old_one_s_checkpoint(tmp_path):
+    """In processes of their own, since a module once imported stays as it is."""
+    code = ("import anm; from anm.trainer import train; from anm.params import RunParams; import sys\n"
+            "train(RunParams(strategy='edited:mine', n=4, noise_levels=4, train_steps=int(sys.argv[1]), batch_size=8, seeds='0', test_problems=2, device='cpu'))")
+
+    def run(steps, text):
+        (tmp_path / "edited.py").write_text(f"def mine(mine):\n    return {text}\n")
+        return subprocess.run([sys.executable, "-c", code, str(steps)], cwd=tmp_path, capture_output=True, text=True,
+                              env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"})
+
+    assert run(2, "mine.x0 / 2").returncode == 0
+    assert "resumed at step 2 of 2" in run(2, "mine.x0 / 2").stdout
+    edited = run(2, "mine.x0 / 3")
+    assert edited.returncode != 0 and "edited:mine has been edited since; resume = false starts anew" in edited.stderr

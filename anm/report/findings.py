@@ -1,5 +1,7 @@
 """A folder of executed notebooks, gathered: records, scores, comparisons, references, and what is missing."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -37,7 +39,7 @@ class Findings:
     the report compares it by. refused: notebooks that do not count, with the reason. scores: one row per
     (run, seed, split), as `anm.record.collect_runs` gives them. sweep: what the folder holds of a grid; of its runs only
     those at the standard settings are among the records. paths: run -> its notebook, those of the sweep too.
-    direct: networks that answer without an energy (`anm.direct`).
+    direct: networks that answer without an energy (`anm.direct`). fingerprints: run -> SHA-256 of its record.
     """
 
     plan: tuple[str, ...]
@@ -47,6 +49,7 @@ class Findings:
     sweep: Sweep | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
     direct: tuple[dict, ...] = ()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def energies(self) -> list[str]:
@@ -108,14 +111,21 @@ def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
     sweep, every = read_sweep(folder, scores), dict(zip(scores["run"], scores["path"]))
     scores = scores if sweep is None else scores[~scores["run"].isin(sweep.aside)]
     paths = {visible(run): path for run, path in zip(scores["run"], scores["path"])}
-    records = {run: visible(read_run(path)) for run, path in paths.items()}
+    read = {run: read_run(path) for run, path in paths.items()}
+    fingerprints = {run: fingerprint(record) for run, record in read.items()}
+    records = {run: visible(record) for run, record in read.items()}
     texts = scores.select_dtypes(["object", "str"]).columns.drop("path")
     scores = scores.assign(**{name: scores[name].map(visible) for name in texts})
     names = arms(records)
     records = {run: record | {"params": record["params"] | {"strategy": names[run]}} for run, record in records.items()}
     order = pd.CategoricalDtype(frames.in_order(names.values()))
     scores = scores.assign(strategy=scores["run"].map(names).astype(order))
-    return Findings(tuple(plan), records, refused, scores, sweep, every, direct)
+    return Findings(tuple(plan), records, refused, scores, sweep, every, direct, fingerprints)
+
+
+def fingerprint(record: dict) -> str:
+    """SHA-256 of the record as JSON with sorted names: by it a page says exactly which record it was made from."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def read_all_direct(folder: Path) -> tuple[tuple[dict, ...], tuple[Refused, ...]]:

@@ -84,8 +84,8 @@ def provenance(findings: Findings) -> Html:
     runs, paths = frames.provenance(findings.records), dict(zip(findings.scores["run"], findings.scores["path"]))
     rows = [[link(paths[run["run"]], run["run"]), f"{run['strategy']}, {run['energy']}", run["seeds"], _machine(run), _code(run),
              run["started"], _seconds(run["seconds"]), _seconds(run["seconds_per_step"]), run["resumed"],
-             _mebibytes(run["peak_memory_mib"])] for run in runs.to_dict("records")]
-    columns = ["run", "what", "seeds", "machine", "code", "started", "seconds", "seconds a step", "resumed", "peak memory, MiB"]
+             _mebibytes(run["peak_memory_mib"]), _fingerprint(findings, run["run"])] for run in runs.to_dict("records")]
+    columns = ["run", "what", "seeds", "machine", "code", "started", "seconds", "seconds a step", "resumed", "peak memory, MiB", "record, SHA-256"]
     return table("Where each run comes from", columns, rows, ids=[anchor(run) for run in runs.get("run", [])])
 
 
@@ -135,6 +135,11 @@ def _machine(run: dict) -> str:
 def _code(run: dict) -> Cell:
     commit = f"commit {run['commit'][:12]}" if run["commit"] else "not under version control"
     return Cell(f"{commit}{', changed since' if run['dirty'] else ''}; {run['versions']}", title=run["commit"])
+
+
+def _fingerprint(findings: Findings, run: str) -> Cell:
+    whole = findings.fingerprints.get(run, "")
+    return Cell(whole[:12], title=whole)
 
 
 def _strategy(findings: Findings, energy: str, name: str) -> list:
