@@ -126,6 +126,9 @@ observations.thinking(study)
 # %%
 figures.thinking(study)
 
+# %%
+tables.optimisation(study)
+
 # %% [markdown] tags=["gallery"]
 # ## An answer forming
 #

@@ -9,6 +9,7 @@ from records import make_record, write_notebook
 from anm import frames
 from anm.report import build_report, gather, products
 from anm.report.findings import Findings
+from anm.report.words import details
 
 
 @pytest.fixture
@@ -62,3 +63,15 @@ def test_tables_hold_a_row_a_seed(found):
     table = frames.thinking(found.records)
     assert len(table) == 2 * 3 * 3 * 2 * 3  # runs, seeds, splits, with and without landscape steps, budgets
     assert set(frames.sizes(found.records)["n"]) == {4, 8, 16} and len(frames.spectra(found.records)) == 2 * 2 * 3
+
+
+def test_seeds_that_span_decades_are_compared_by_ratios_too(tmp_path, monkeypatch):
+    spread = [1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4]
+    for strategy, factor in (("none", 1.0), ("adversarial", 2.0)):
+        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, seeds=range(7), energy="residual", mse=[factor * mse for mse in spread]))
+    monkeypatch.setattr(Findings, "rivals", pd.DataFrame([["lu_float32", 1, 1e-4, "same"]], columns=["rival", "products", "mse", "split"]))
+    text = " ".join(details(gather(tmp_path), "residual"))
+    assert "Seeds of none span 1.0 × 10⁻¹⁰ to 0.00010 on problems as in training" in text
+    assert "adversarial × 2.0 (95\u202f% interval 2.0 to 2.0, p = 0.016)" in text
+    assert "on harder problems, so that" not in text, "those seeds lie close together"
+    assert "at the limit of single precision (LU in float32: 0.000100)" in text

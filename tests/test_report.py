@@ -186,6 +186,16 @@ def test_strategies_and_references_stand_in_one_table(tmp_path):
     assert "+5.0\u202f%" in shown and "published" not in shown, "published figures are of another n"
 
 
+def test_optimisation_steps_stand_beside_the_published_ones(tmp_path):
+    for strategy, mse in (("none", 0.01), ("adversarial", 0.02)):
+        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, n=20, mse=[mse] * 3, mse_harder=[20 * mse] * 3))
+    rows = BeautifulSoup(str(tables.optimisation(gather(tmp_path))), "html.parser").find_all("tr")
+    cells = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows]
+    # the synthetic error at k landscape steps a level is mse (1 + 1 / (k + 1)); ten levels
+    assert cells[1] == ["0", "—", "—", "0.02000", "0.4000", "0.04000", "0.8000"]
+    assert cells[4] == ["30", "0.0096", "0.209", "0.01250", "0.2500", "0.02500", "0.5000"]
+
+
 def test_every_seed_leads_to_its_run(tmp_path):
     found = study(tmp_path, change=0.05)
     rows, origins = str(tables.seeds(found)), str(tables.provenance(found))
@@ -219,6 +229,7 @@ def everything(found) -> str:
     for name in ("learning", "thinking", "conditions", "ladder", "solving", "mining"):
         parts += [getattr(observations, name)(found), getattr(figures, name)(found)]
     parts += [products.say(found), products.reached(found), products.prices(found), products.elsewhere(found), products.seeds(found)]
+    parts += [tables.optimisation(found)]
     parts += [gallery.forming(found), gallery.worst(found)]
     parts += [tables.provenance(found), tables.settings(found), tables.seeds(found), tables.gaps(found), tables.downloads(found)]
     return "\n".join(parts)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from anm.stats import compare, holm, mean_interval, score_table, sign_flip_p, summarise, tost_p
+from anm.stats import compare, geometric_ratio, holm, mean_interval, score_table, sign_flip_p, summarise, tost_p
 
 # 4 seeds x 2 strategies: differences 1, 3, 5, -1; mean 2
 FOUR = {"none": {0: 10.0, 1: 20.0, 2: 30.0, 3: 40.0}, "random": {0: 11.0, 1: 23.0, 2: 35.0, 3: 39.0}}
@@ -201,3 +201,12 @@ def test_the_score_table_keeps_the_order_given():
     table = score_table({"z": {2: 1.0}, "a": {0: math.inf, 2: 4.0}})
     assert list(table) == ["z", "a"] and list(table.index) == [0, 2]
     assert table["a"].tolist() == pytest.approx([math.nan, 4.0], nan_ok=True)
+
+
+def test_a_geometric_ratio_weighs_seeds_alike():
+    scores = {"none": {0: 1e-10, 1: 1e-6, 2: 1e-8, 3: 5.0}, "random": {0: 2e-10, 1: 8e-6, 2: 4e-8, 4: 1.0}}
+    found = geometric_ratio(scores, "random", "none")
+    assert found["n_seeds"] == 3 and found["ratio"] == pytest.approx(4.0)
+    assert 2 <= found["ci_low"] <= 4 <= found["ci_high"] <= 8.001 and found["p"] == 0.25
+    nothing = geometric_ratio({"none": {0: 0.0}, "random": {0: 1.0}}, "random", "none")
+    assert nothing["n_seeds"] == 0 and np.isnan(nothing["ratio"])

@@ -14,6 +14,7 @@ LABELS = {"constant": "constant: the mean inverse", "affine": "affine: c₀I + c
           "polynomial_4": "polynomial in A, degree 4", "polynomial_10": "polynomial in A, degree 10",
           "newton_schulz_16": "Newton-Schulz, 16 iterations", "newton_schulz_20": "Newton-Schulz, 20 iterations",
           "newton_schulz_spd_10": "Newton-Schulz for definite A, 10 iterations", "lu": "LU in float64"}
+THEIRS = "mlp"  # the energy that the published figures are of
 DATA_LIMIT = 2_000_000  # characters of records.json in the page; above, the curves are left out
 
 
@@ -50,6 +51,25 @@ def published(findings: Findings) -> Html:
     rows = [[p.method, _given(p.mse_same), _given(p.mse_harder), p.source, p.table] for p in PUBLISHED]
     columns = ["method", "MSE same", "MSE harder", "source", "table"]
     return table("What others have published, without intervals", columns, rows, fold=True) if findings.published else Html("")
+
+
+def optimisation(findings: Findings) -> Html:
+    """The published comparison of optimisation steps, with contrast and without, and ours at as many: levels times landscape steps."""
+    steps = frames.landscape_steps(findings.records)
+    steps = steps[steps["energy"] == THEIRS].copy()
+    steps["total"] = steps["steps"] * steps["run"].map({run: record["params"]["noise_levels"] for run, record in findings.records.items()})
+    names = frames.in_order(steps["strategy"])
+    if not findings.published or not names:
+        return Html("")
+    given = {int(p.method.split()[1]): p for p in PUBLISHED if p.method.endswith("optimisation steps")}
+    rows = []
+    for total in [0, *given]:
+        mine = steps[steps["total"] == total]
+        means = [mine.loc[(mine["strategy"] == name) & (mine["split"] == split), "mse"].mean() for name in names for split in SPLITS]
+        theirs = given.get(total)
+        rows.append([total, *([_given(theirs.mse_same), _given(theirs.mse_harder)] if theirs else [None, None]), *map(_score, means)])
+    columns = ["optimisation steps", *(f"published, {split}" for split in SPLITS), *(f"{name}, {split}" for name in names for split in SPLITS)]
+    return table(f"Optimisation steps when solving: published, and the {THEIRS} energy here (mean over seeds)", columns, rows)
 
 
 def pairs(findings: Findings) -> Html:
