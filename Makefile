@@ -56,6 +56,6 @@ preflight: $(READY) ## can this machine run the study? says what is missing and 
 	@$(PY) -m anm.study preflight --study $(STUDY) --strategy $(STRATEGIES)
 
 clean: ## remove the environment and caches; never a report or a checkpoint
-	@rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis
+	@rm -rf $(VENV) docs/api build *.egg-info .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@for kept in reports checkpoints; do if [ -d $$kept ]; then echo "kept: $$kept/ (delete it yourself if you mean it)"; fi; done

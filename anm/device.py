@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+import sys
 from contextlib import contextmanager
 
 import torch
@@ -21,7 +22,7 @@ def precision(name: str):
 
 def keep_memory() -> None:
     """Let the C library keep freed memory: fresh pages at every step cost a third of it on a CPU (glibc alone)."""
-    libc = ctypes.CDLL(None)
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "gnu_get_libc_version"):
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
         libc.mallopt(-3, 2**30)  # M_MMAP_THRESHOLD

@@ -125,7 +125,7 @@ class RunParams(BaseModel):
     energy: choice("energy") = "mlp"  # the network that is the energy
     n: whole(1, 512) = 20  # side of the matrices
     noise_levels: whole(1, 1000) = 10  # T of the diffusion
-    train_steps: whole(1, 100_000_000) = 600  # optimiser steps
+    train_steps: whole(1, 100_000_000) = 500  # optimiser steps
     batch_size: whole(1, 1_000_000) = 64  # fresh problems a step and seed
     learning_rate: real(0, 1, above=True) = 1e-3  # Adam's
     seeds: Annotated[str, BeforeValidator(spell_seeds)] = "0-2"  # trained together as one stack

@@ -10,7 +10,7 @@ import torch
 
 from anm.checkpoint import KEPT
 from anm.params import ParamError, RunParams, check_writable, chosen
-from anm.provenance import PACKAGE, _git, git_state
+from anm.provenance import PACKAGE, git_state, run_git
 
 NEEDED = ("papermill", "nbclient", "nbformat", "ipykernel", "jupyter_client", "scipy", "pandas", "statsmodels", "matplotlib", "seaborn")
 NOTEBOOK_BYTES = 20 * 2**20  # an executed notebook with its figures, twice, generously
@@ -39,7 +39,7 @@ def describe_code(package: Path = PACKAGE) -> str:
         return "code: not under version control; the record cannot say which code ran"
     if not dirty:
         return f"code: commit {commit[:12]}, nothing uncommitted"
-    changed = _git(package, "status", "--porcelain", "--", ":/", ":(top,exclude)reports").splitlines()
+    changed = run_git(package, "status", "--porcelain", "--", ":/", ":(top,exclude)reports").splitlines()
     files = ", ".join(line.split(maxsplit=1)[1] for line in changed[:5]) + (", ..." if len(changed) > 5 else "")
     return f"code: commit {commit[:12]} with changes that are NOT COMMITTED ({files}); the record will say so: commit first"
 

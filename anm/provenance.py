@@ -53,14 +53,14 @@ def git_state(package: Path = PACKAGE) -> tuple[str | None, bool | None]:
     (None, None) where the package is not under version control: an installed copy inside some other
     project's folder is not that project's code.
     """
-    if not _git(package, "ls-files", "--", "."):
+    if not run_git(package, "ls-files", "--", "."):
         return None, None
-    changed = _git(package, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)reports")
-    unseen = _git(package, "ls-files", "--others", "--exclude-standard", "--", ".")
-    return _git(package, "rev-parse", "--verify", "HEAD") or None, bool(changed or unseen)
+    changed = run_git(package, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)reports")
+    unseen = run_git(package, "ls-files", "--others", "--exclude-standard", "--", ".")
+    return run_git(package, "rev-parse", "--verify", "HEAD") or None, bool(changed or unseen)
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def run_git(folder: Path, *arguments: str) -> str:
     """What git prints, or nothing where it is absent or refuses."""
     # Inside a git hook, GIT_DIR and its kin name the hook's repository rather than the folder's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
