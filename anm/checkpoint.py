@@ -118,8 +118,9 @@ def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> No
                 "move it away, or give another checkpoint_dir"
             )
     ours = params.own_code()
-    for name, code in content.get("own_code", {}).items():
-        if ours.get(name) != code:
+    theirs = content.get("own_code", {})
+    for name, code in ours.items():
+        if name in theirs and theirs[name] != code:
             raise ForeignCheckpoint(f"{path}: {name} has been edited since; resume = false starts anew, undoing the edit goes on")
     if not 0 <= content["step"] <= params.train_steps:
         raise ForeignCheckpoint(f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}")

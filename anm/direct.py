@@ -26,7 +26,10 @@ from anm.params import ParamError, RunParams, load_yaml
 from anm.provenance import provenance
 from anm.schema import SCHEMA, RecordError, check_direct, clean
 from anm.streams import Streams
-from anm.trainer import BETAS, EMA_DECAY, MAX_GRAD_NORM, clip_per_seed
+from anm.trainer import BETAS, MAX_GRAD_NORM, clip_per_seed, decay_at
+
+
+ONLY = {"energy": "bilinear", "strategy": "none"}  # whose layers it has; and it contrasts nothing
 
 
 @dataclass
@@ -67,7 +70,8 @@ def train_direct(params: RunParams, say=print) -> Direct:
             loss.sum().backward()
             clip_per_seed([w.grad if w.grad is not None else torch.zeros_like(w) for w in weights], MAX_GRAD_NORM)
             optimiser.step()
-            torch._foreach_lerp_(list(average.parameters()), weights, 1 - min(EMA_DECAY, (1 + step) / (10 + step)))
+            with torch.no_grad():  # or the averages would keep a graph that grows with every step
+                torch._foreach_lerp_(list(average.parameters()), weights, 1 - decay_at(step))
             if step % max(1, params.train_steps // 20) == 0:
                 say(f"step {step}/{params.train_steps}  relative error {loss.mean().item():.3g}")
     return Direct(average)
@@ -111,7 +115,10 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         given = {name: value for file in asked.files for name, value in load_yaml(file).items()} | dict(asked.settings)
-        params = RunParams(**given | {"energy": "bilinear", "strategy": "none"})
+        for name, only in ONLY.items():
+            if given.setdefault(name, only) != only:
+                raise ParamError(f"{name} = {given[name]!r}: a direct network is of {only!r} alone")
+        params = RunParams(**given)
         params.check_machine()
         if asked.output.exists() or not os.access(asked.output.parent, os.W_OK):
             raise ParamError(f"output = '{asked.output}': must be a new file in a folder that is there and can be written")

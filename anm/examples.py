@@ -18,7 +18,7 @@ def examples(solver: Solver, problems: int) -> dict[str, Any]:
     """What a record's `results` hold as `forming` and `worst`; empty above LARGEST_N. Both show the first seed of the stack.
 
     `forming`: the answer to the `same` problem of median condition number among the first `problems`: the start,
-    then after every noise level, then after REFINED steps. `worst`: the WORST problems of `harder` by
+    then after every noise level, then after REFINED steps as far as thinking goes on. `worst`: the WORST problems of `harder` by
     condition number. Matrices are the exact inverse and an answer's error, (n, n).
     """
     if solver.params.n > LARGEST_N:

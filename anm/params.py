@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +63,7 @@ def import_choice(path: str):
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's own may fail in any way
         raise ValueError(f'must be importable as "module:name" ({type(error).__name__}: {error})') from None
+    code_of(module)
     if not callable(found):
         raise ValueError(f'must be "module:name" of something to call, not of {type(found).__name__}')
     return found
@@ -73,10 +74,11 @@ def chosen(kind: str, name: str):
     return import_choice(name) if ":" in name else CHOICES[kind][name]
 
 
-def own_code(*names: str) -> dict[str, str]:
-    """"module:name" -> SHA-256 of the module's file, for those of the names that are a user's own."""
-    files = {name: getattr(sys.modules.get(name.partition(":")[0]), "__file__", None) for name in names if ":" in name}
-    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in files.items() if file}
+@cache
+def code_of(module: str) -> str | None:
+    """SHA-256 of an imported module's file, as it was when the module was first asked for; None where it has none."""
+    file = getattr(sys.modules[module], "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
 
 
 def parse_mixture(value) -> str:
@@ -206,7 +208,8 @@ class RunParams(BaseModel):
     def own_code(self) -> dict[str, str]:
         """The user's own strategies and energy that this run uses, each with the SHA-256 of its file."""
         parts = parse_shares(self.mixture) if self.strategy == "mixture" else ()
-        return own_code(self.strategy, self.energy, *parts)
+        names = [name for name in (self.strategy, self.energy, *parts) if ":" in name]
+        return {name: code for name in names if (code := code_of(name.partition(":")[0]))}
 
     def torch_device(self) -> torch.device:
         """The device to run on; `auto` takes a GPU where there is one. Raises `ParamError` where it is absent."""

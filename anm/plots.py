@@ -247,9 +247,11 @@ def tiles(matrices: list[np.ndarray], names: list[str], columns: int = 4, by_row
 
 def error_tiles(errors: list[np.ndarray], names: list[str], columns: int = 4, ax=None):
     """Sizes of errors (n, n) as pictures, on one logarithmic scale: darker is worse."""
-    sizes = [np.log10(np.maximum(np.abs(error), 1e-16)) for error in errors]
-    known = np.concatenate([[0.0], *(size[np.isfinite(size)] for size in sizes)])
-    return _tiles(ax, sizes, names, columns, "Greys", [(known.min(), known.max() + 1e-9)] * len(sizes))
+    sizes = [np.log10(np.where(error == 0, np.nan, np.abs(error))) for error in errors]
+    known = np.concatenate([[], *(size[np.isfinite(size)] for size in sizes)])
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
+    sizes = [np.where(error == 0, low, size) for error, size in zip(errors, sizes)]  # exact entries are as light as any
+    return _tiles(ax, sizes, names, columns, "Greys", [(low, max(high, low + 1e-9))] * len(sizes))
 
 
 def _median_largest(matrices: list[np.ndarray]) -> float:

@@ -24,7 +24,7 @@ def _split(conditions: str) -> dict:
 
 
 # What schema 1 holds. A leaf is its kind ("?": null is allowed, which stands for a number that is not finite),
-# then its shape: S seeds, T noise levels; every other letter is a length that must agree wherever it occurs.
+# then its shape: S seeds, T noise levels, N the side of the matrices; every other letter is a length that must agree wherever it occurs.
 # A name with "?" may be missing: older records lack it. Other keys are allowed everywhere and ignored.
 LAYOUT = {
     "params": {"strategy": "text", "energy": "text", "n": "count", "noise_levels": "count", "train_steps": "count",
@@ -88,7 +88,7 @@ def _check_layout(record, layout: dict) -> None:
         seeds = parse_seeds(record["params"].get("seeds"))
     except ValueError as error:
         raise RecordError(f"params.seeds = {record['params'].get('seeds')!r}: {error}") from None
-    _check(record, layout, "", {"S": len(seeds), "T": record["params"]["noise_levels"]})
+    _check(record, layout, "", {"S": len(seeds), "T": record["params"]["noise_levels"], "N": record["params"]["n"]})
 
 
 def _check(value, layout, where: str, sizes: dict[str, int]) -> None:

@@ -33,6 +33,11 @@ class TrainingError(RuntimeError):
     """Training cannot go on: a loss or gradient that is not finite."""
 
 
+def decay_at(step: int) -> float:
+    """How much of the averaged weights a step keeps: less at first, so that they forget where they started."""
+    return min(EMA_DECAY, (1 + step) / (10 + step))
+
+
 def clip_per_seed(gradients: list[Tensor], largest: float) -> Tensor:
     """Scale each seed's gradient to a norm of at most `largest`, in place; returns the norms before, (S,)."""
     norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
@@ -88,9 +93,8 @@ class Training:
         per_seed |= {"loss": loss, "grad_norm": clip_per_seed([w.grad for w in self.weights], MAX_GRAD_NORM)}
         self.optimiser.step()
         self.step += 1
-        decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
         with torch.no_grad():  # or the averages would keep a graph that grows with every step
-            torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1 - decay)
+            torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1 - decay_at(self.step))
         per_seed = {name: value.detach() for name, value in per_seed.items()}
         self.curves.add(rows, mine.t, per_seed)
         self.note_not_finite(per_seed)

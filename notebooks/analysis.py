@@ -72,8 +72,8 @@ tables.pairs(study)
 # %% [markdown] tags=["products"]
 # ## Leaving the plateau
 #
-# Energies that multiply matrices come far below what an affine fit can reach. How far, what an answer costs
-# beside the classical iterations at the same count of matrix products, and what holds beyond the problems of the training.
+# How far energies that multiply matrices come below what an affine fit can reach, what an answer costs beside the
+# classical iterations at the same count of matrix products, and what holds beyond the problems of the training.
 
 # %% tags=["products"]
 products.say(study)
@@ -129,13 +129,13 @@ figures.thinking(study)
 # %%
 tables.optimisation(study)
 
-# %% [markdown] tags=["gallery"]
+# %% [markdown] tags=["forming"]
 # ## An answer forming
 #
 # Solving starts from noise. At every level the energy's gradient points to the answer, landscape steps go downhill, and the next,
 # less noisy level starts where they end.
 
-# %% tags=["gallery"]
+# %% tags=["forming"]
 gallery.forming(study)
 
 # %% [markdown]
@@ -155,10 +155,10 @@ observations.ladder(study)
 # %%
 figures.ladder(study)
 
-# %% [markdown] tags=["gallery"]
+# %% [markdown] tags=["worst"]
 # ### The worst cases
 
-# %% tags=["gallery"]
+# %% tags=["worst"]
 gallery.worst(study)
 
 # %% [markdown]
@@ -239,8 +239,9 @@ figures.mining(study)
 # %% [markdown]
 # ## Where the numbers come from
 #
-# Every number on this page is computed from the executed notebooks below, when the page is made. In the figures,
-# hover a mark to see its run and seed; in the table of seeds, follow the link.
+# Every number on this page is computed, when the page is made, from the executed notebooks below and the file of the
+# direct network where there is one. In the figures, hover a mark to see its run and seed; in the table of seeds,
+# follow the link.
 
 # %%
 tables.provenance(study)

@@ -20,6 +20,10 @@ def test_training_brings_the_error_down():
     assert len(after) == SEEDS and all(later < sooner / 3 for sooner, later in zip(before, after))
 
 
+def test_averages_keep_no_graph():
+    assert not any(weight.requires_grad for weight in trained(2).model.parameters())
+
+
 def test_a_seed_is_the_same_in_every_stack():
     A = frozen_problems(4, 0.5, 3).A
     torch.testing.assert_close(trained(5).solve(A)[1:], trained(5, seeds="1").solve(A), rtol=1e-3, atol=1e-4)
@@ -38,4 +42,5 @@ def test_the_command_writes_what_the_report_reads(tmp_path, capsys):
     record = read_direct(output)
     assert record["params"]["train_steps"] == 2 and len(record["results"]["harder"]["mse"]) == 2
     assert main([str(output)]) == 2 and "must be a new file" in capsys.readouterr().err
+    assert main(["-p", "energy", "residual", str(tmp_path / "other.json")]) == 2 and "is of 'bilinear' alone" in capsys.readouterr().err
     assert main(["-p", "n", "ten", str(tmp_path / "other.json")]) == 2 and "n = 'ten'" in capsys.readouterr().err

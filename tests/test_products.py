@@ -9,7 +9,7 @@ from records import make_record, write_notebook
 from anm import frames
 from anm.report import build_report, gather, products
 from anm.report.findings import Findings
-from anm.report.words import details
+from anm.report.words import details, rounding
 
 
 @pytest.fixture
@@ -72,6 +72,23 @@ def test_seeds_that_span_decades_are_compared_by_ratios_too(tmp_path, monkeypatc
     monkeypatch.setattr(Findings, "rivals", pd.DataFrame([["lu_float32", 1, 1e-4, "same"]], columns=["rival", "products", "mse", "split"]))
     text = " ".join(details(gather(tmp_path), "residual"))
     assert "Seeds of none span 1.0 × 10⁻¹⁰ to 0.00010 on problems as in training" in text
-    assert "adversarial × 2.0 (95\u202f% interval 2.0 to 2.0, p = 0.016)" in text
+    assert "adversarial × 2.0 (95\u202f% interval 2.0 to 2.0, p = 0.016, 7 seeds)" in text
     assert "on harder problems, so that" not in text, "those seeds lie close together"
-    assert "at the limit of single precision (LU in float32: 0.000100)" in text
+    assert "Every mean, 1.59 to 3.17 × 10⁻⁵, is at the limit of single precision (LU in float32: 0.000100)" in text
+
+
+def test_one_strategy_at_the_limit_of_single_precision_is_no_excuse_for_another(tmp_path, monkeypatch):
+    for strategy, mse in (("none", 1e-14), ("adversarial", 1e-8)):
+        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, energy="residual", mse=[mse] * 3))
+    monkeypatch.setattr(Findings, "rivals", pd.DataFrame([["lu_float32", 1, 1e-14, "same"]], columns=["rival", "products", "mse", "split"]))
+    assert rounding(gather(tmp_path), "residual") == ""
+
+
+def test_a_seed_that_diverged_counts(tmp_path, monkeypatch):
+    record = make_record("none", energy="residual", mse_harder=[0.02, 0.05, 0.04])
+    for entry in record["results"]["thinking"] + record["results"]["thinking_only"]:
+        entry["harder"][1] = None
+    write_notebook(tmp_path / "none.ipynb", record)
+    found = gather(tmp_path)
+    assert priced(found, monkeypatch, ("conjugate_gradients", 4, 1e-12)) == []
+    assert "; 1 not finite" in str(products.reached(found))

@@ -482,5 +482,5 @@ def test_the_notebook_shows_everything():
     for module in (figures, tables, observations, products, gallery):
         public = [name for name, value in vars(module).items()
                   if callable(value) and value.__module__ == module.__name__ and not name.startswith(("_", "to_"))]
-        for name in set(public) - {"lines", "paired", "energies", "milestones", "shown", "when", "matrix", "mean_square"}:
+        for name in set(public) - {"lines", "paired", "energies", "milestones", "shown", "spread", "when", "matrix", "mean_square"}:
             assert f"{module.__name__.rpartition('.')[2]}.{name}(study)" in source, name

@@ -22,8 +22,10 @@ def figure(name: str, panels: Sequence[tuple[str, Callable[..., Axes]]], caption
     """A figure of one or several panels, each a title and what draws it (with `ax`).
 
     name: the figure's id, of letters and dashes. caption: what to see. alt: what a reader who cannot see it
-    should know. Panels stand side by side where there is room and one below the other on a phone.
+    should know. Panels stand side by side where there is room and one below the other on a phone. Nothing without panels.
     """
+    if not panels:
+        return Html("")
     drawn = joined(panel(f"{name}-{place}", title, draw, alt) for place, (title, draw) in enumerate(panels))
     return html('<figure id="{}"><div class="panels">{}</div><figcaption>{}</figcaption></figure>', name, drawn, caption)
 

@@ -39,7 +39,7 @@ class Findings:
     the report compares it by. refused: notebooks that do not count, with the reason. scores: one row per
     (run, seed, split), as `anm.record.collect_runs` gives them. sweep: what the folder holds of a grid; of its runs only
     those at the standard settings are among the records. paths: run -> its notebook, those of the sweep too.
-    direct: networks that answer without an energy (`anm.direct`). fingerprints: run -> SHA-256 of its record.
+    direct: file name -> network that answers without an energy (`anm.direct`). fingerprints: run or file -> SHA-256 of its record.
     """
 
     plan: tuple[str, ...]
@@ -48,7 +48,7 @@ class Findings:
     scores: pd.DataFrame
     sweep: Sweep | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
-    direct: tuple[dict, ...] = ()
+    direct: Mapping[str, dict] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -112,7 +112,8 @@ def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
     scores = scores if sweep is None else scores[~scores["run"].isin(sweep.aside)]
     paths = {visible(run): path for run, path in zip(scores["run"], scores["path"])}
     read = {run: read_run(path) for run, path in paths.items()}
-    fingerprints = {run: fingerprint(record) for run, record in read.items()}
+    fingerprints = {run: fingerprint(record) for run, record in (read | direct).items()}
+    direct = {name: visible(record) for name, record in direct.items()}
     records = {run: visible(record) for run, record in read.items()}
     texts = scores.select_dtypes(["object", "str"]).columns.drop("path")
     scores = scores.assign(**{name: scores[name].map(visible) for name in texts})
@@ -128,15 +129,15 @@ def fingerprint(record: dict) -> str:
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def read_all_direct(folder: Path) -> tuple[tuple[dict, ...], tuple[Refused, ...]]:
+def read_all_direct(folder: Path) -> tuple[dict[str, dict], tuple[Refused, ...]]:
     """The files of direct networks in a folder, and those that are none."""
-    found, refused = [], []
+    found, refused = {}, []
     for path in sorted(folder.glob("direct*.json")):
         try:
-            found.append(visible(read_direct(path)))
+            found[visible(path.name)] = read_direct(path)
         except RecordError as error:
             refused.append(Refused(path, visible(error.reason)))
-    return tuple(found), tuple(refused)
+    return found, tuple(refused)
 
 
 def arms(records: Mapping[str, dict]) -> dict[str, str]:

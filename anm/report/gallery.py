@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 
 from anm import plots
-from anm.page import Html, figure, joined
+from anm.page import Html, figure
 from anm.report.findings import BASELINE, Findings
 from anm.report.words import number, tag
 
-SHOWN = 7  # moments of a forming answer, the first and the last among them; the exact inverse fills the eighth place
+SHOWN, FURTHER = 7, 2  # moments of a forming answer, and those of them after further steps; the exact inverse fills the eighth place
 COLUMNS = 4
 
 
@@ -19,15 +19,18 @@ def forming(findings: Findings) -> Html:
     for energy, record in shown(findings, "forming"):
         kept = record["results"]["forming"]
         exact, moments = matrix(kept["exact"]), kept["moments"]
-        moments = [moments[place] for place in np.unique(np.linspace(0, len(moments) - 1, SHOWN).round().astype(int))]
+        further = [moment for moment in moments if moment["refine_steps"]]
+        moments = spread(moments[: len(moments) - len(further)], SHOWN - min(FURTHER, len(further))) + spread(further, FURTHER)
+        if not moments:
+            continue
         errors = [matrix(moment["error"]) for moment in moments]
         names = [when(moment) for moment in moments]
         who = f"{tag(findings, energy)}{record['params']['strategy']}"
         panels.append((f"{who}, the answer", partial(plots.tiles, [exact + error for error in errors] + [exact], [*names, "exact"], columns=COLUMNS)))
         panels.append((f"{who}, size of its error", partial(plots.error_tiles, errors, [f"{name}\nMSE {number(mean_square(e), 1)}" for name, e in zip(names, errors)], columns=COLUMNS)))
-    return _figure("forming", panels, (
+    return figure("forming", panels, (
         "One problem of median condition number, answered by the first seed: where sampling starts, after some of the noise levels from the "
-        "noisiest to level 0, and after further steps of thinking. Left: entries, red above zero and blue below, on the scale of the exact inverse. "
+        "noisiest to level 0, and after further steps of thinking. Left: entries, red above zero and blue below, on one scale, the tiles' typical largest entry. "
         "Right: how far each entry is off, darker is worse, on a logarithmic scale that all tiles share."),
         alt="An answer goes from noise to the inverse, level by level.")
 
@@ -42,10 +45,15 @@ def worst(findings: Findings) -> Html:
             matrices += [exact, exact + error, error]
             names += [f"condition {kept['condition']:,.0f}", "answer", f"error, MSE {number(mean_square(error), 2)}"]
         panels.append((f"{tag(findings, energy)}{record['params']['strategy']}", partial(plots.tiles, matrices, names, columns=3, by_row=True)))
-    return _figure("worst", panels, (
+    return figure("worst", panels, (
         "The harder problems with the largest condition numbers, a row each on a scale of its own: the exact inverse (under its "
         "condition number), the answer of the first seed, and the difference. What a solver that knows only averages misses is the few large entries."),
         alt="The worst-conditioned problems: exact inverse, answer and error side by side.")
+
+
+def spread(parts: list, count: int) -> list:
+    """So many of the parts, evenly, the first and the last among them."""
+    return [parts[place] for place in np.unique(np.linspace(0, len(parts) - 1, count).round().astype(int))] if parts else []
 
 
 def shown(findings: Findings, part: str) -> list[tuple[str, dict]]:
@@ -73,7 +81,3 @@ def matrix(rows: list[list]) -> np.ndarray:
 
 def mean_square(error: np.ndarray) -> float:
     return float(np.mean(error**2))
-
-
-def _figure(name: str, panels: list, caption: str, alt: str) -> Html:
-    return figure(name, panels, caption=caption, alt=alt) if panels else joined([])

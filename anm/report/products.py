@@ -3,13 +3,14 @@
 Empty where no run has such an energy.
 """
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
 import pandas as pd
 
 from anm import frames, plots
-from anm.page import Cell, Html, figure, joined, paragraphs, table
+from anm.page import Cell, Html, figure, paragraphs, table
 from anm.report.findings import SPLITS, Findings
 from anm.report.words import capital, number, span
 
@@ -32,12 +33,12 @@ def prices(findings: Findings) -> Html:
     panels = [(f"{energy}: {split}", partial(plots.prices, thought[(thought["energy"] == energy) & (thought["split"] == split)],
                                               rivals[rivals["split"] == split]))
               for energy in energies(findings) for split in SPLITS]
-    return _figure("prices", panels, (
+    return figure("prices", panels, (
         "Error against the price of an answer, both logarithmic: n x n matrix products for each problem. Marks are solvers, thinking longer "
         "from left to right: one line after the standard landscape steps, one without any; bands reach from the lowest to the highest seed. "
         "Grey needs no training: Newton-Schulz from the best multiple of I, an oracle's (solid), and with its coefficients fitted to the "
         "problems of the training (dashed), conjugate gradients (dotted), and LU in float32, the limit (the short bar)."),
-        alt="Error falls with the products that an answer costs; the classical iterations lie to the left of the solvers.")
+        alt=" ".join(text for energy in energies(findings) for text in _sentences(findings, energy)))
 
 
 def elsewhere(findings: Findings) -> Html:
@@ -50,7 +51,7 @@ def elsewhere(findings: Findings) -> Html:
             panels += [(f"{energy}: {split}, other sizes", partial(plots.sizes, mine))] if len(mine) else []
         mine = spectra[spectra["energy"] == energy]
         panels += [(f"{energy}: other spectra", partial(plots.spectra, mine))] if len(mine) else []
-    return _figure("elsewhere", panels, (
+    return figure("elsewhere", panels, (
         "Thin: as scored; thick: after thinking longer. Sizes: error by n; the weights were trained at the smallest. Spectra: squared error in "
         "units of the answers' own mean square, so that 1 is the error of answering with zero; the number below a name is the "
         "median condition number. Each mark is one seed."), alt="Error at other sizes and on other spectra, by strategy.")
@@ -58,13 +59,13 @@ def elsewhere(findings: Findings) -> Html:
 
 def seeds(findings: Findings) -> Html:
     """Every seed of every such run: as scored, and after the longest thinking."""
-    thought = frames.thinking(findings.records)
-    thought = thought[thought["energy"].isin(energies(findings)) & (thought["landscape_steps"] > 0)]
+    thought = _after_standard(findings)
+    thought = thought[thought["energy"].isin(energies(findings))]
     columns = ["run", "energy", "strategy", "seed", "further steps", "products", *SPLIT_NAMES.values(), "test problems"]
     rows = []
     for (run, seed), mine in thought.groupby(["run", "seed"], sort=False):
         for steps in sorted({0.0, 2.0, 10.0, mine["refine_steps"].max()}):
-            chosen = mine[mine["refine_steps"] == steps].set_index("split")
+            chosen = mine[mine["refine_steps"] == steps].drop_duplicates("split").set_index("split")
             if len(chosen):
                 one = chosen.iloc[0]
                 rows.append([run, one["energy"], one["strategy"], seed, int(steps), _products(one["products"]),
@@ -77,7 +78,7 @@ def reached(findings: Findings) -> Html:
     columns = ["energy, strategy", "same", "harder", "harder, thinking longer", "c = 0.02, thinking longer", "seeds", "training, seconds"]
     rows = [_reached(findings, energy, strategy) for energy in findings.energies if energies(findings)
             for strategy in frames.in_order(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])]
-    rows += [_direct(record) for record in findings.direct if energies(findings)]
+    rows += [_direct(record, findings.fingerprints[name]) for name, record in findings.direct.items() if energies(findings)]
     return table("What every energy reaches: lowest and highest seed", columns, rows) if rows else Html("")
 
 
@@ -91,8 +92,9 @@ def milestones(findings: Findings, energy: str) -> Iterator[tuple[float, float, 
     """(error, products of the cheapest setting that has every seed below it, best rival, its products), on harder."""
     thought, rivals = frames.thinking(findings.records), findings.rivals
     mine = thought[(thought["energy"] == energy) & (thought["split"] == "harder")]
+    mine = mine[mine["products"] > 0].fillna({"mse": math.inf})  # a seed that diverged counts
     worst = mine.groupby(["strategy", "products", "landscape_steps"], observed=True)["mse"].max().reset_index()
-    iterations = rivals[(rivals["split"] == "harder") & (rivals["rival"] != "lu_float32")]
+    iterations = rivals[(rivals["split"] == "harder") & (rivals["rival"] != "lu_float32") & (rivals["products"] > 0)]
     for error in MILESTONES:
         ours, theirs = worst[worst["mse"] <= error], iterations[iterations["mse"] <= error]
         if len(ours) and len(theirs):
@@ -104,7 +106,7 @@ def _sentences(findings: Findings, energy: str) -> list[str]:
     found = [f"{energy} {KNOWS[energy]}."] if energy in KNOWS else []
     for error, ours, rival, theirs in list(milestones(findings, energy))[-1:]:
         times = ours / theirs
-        compared = f"{number(times, 2)} times as many" if times > 1 else f"{number(1 / times, 2)} times fewer"
+        compared = f"{number(times, 2)} times as many" if times >= 1 else f"{number(1 / times, 2)} times fewer"
         found.append(f"To bring every seed's error on harder below {number(error, 1)}, {energy} needs {ours:.0f} matrix products; the best "
                      f"rival ({plots.RIVALS[rival]}) needs {theirs:.0f}: {compared}.")
     return [capital(text) for text in found]
@@ -112,26 +114,37 @@ def _sentences(findings: Findings, energy: str) -> list[str]:
 
 def _reached(findings: Findings, energy: str, strategy: str) -> list:
     scores = findings.scores[(findings.scores["energy"] == energy) & (findings.scores["strategy"] == strategy)]
-    thought = frames.thinking(findings.records)
-    thought = thought[(thought["energy"] == energy) & (thought["strategy"] == strategy) & (thought["landscape_steps"] > 0)]
+    thought = _after_standard(findings)
+    thought = thought[(thought["energy"] == energy) & (thought["strategy"] == strategy)]
     longest = thought[thought["refine_steps"] == thought["refine_steps"].max()]
-    runs = {run: findings.records[run]["provenance"].get("train_seconds") for run in scores["run"].unique()}
-    trained = sum(seconds or 0 for seconds in runs.values())
+    trained = [findings.records[run]["provenance"]["train_seconds"] for run in scores["run"].unique()]
     return [f"{energy}, {strategy}", *(_span(scores.loc[scores["split"] == split, "mse"]) for split in SPLITS),
             *(_span(longest.loc[longest["split"] == split, "mse"]) for split in ("harder", "hardest")),
-            scores["seed"].nunique(), Cell(f"{trained:,.0f}", sort=trained)]
+            scores["seed"].nunique(), _seconds(None if None in trained else sum(trained))]
 
 
-def _direct(record: dict) -> list:
-    seconds = record["provenance"]["train_seconds"]
+def _after_standard(findings: Findings) -> pd.DataFrame:
+    """Thinking longer after each run's own landscape steps, not instead of them."""
+    thought = frames.thinking(findings.records)
+    standard = {run: record["params"].get("landscape_steps") for run, record in findings.records.items()}
+    return thought[thought["landscape_steps"] == thought["run"].map(standard)]
+
+
+def _direct(record: dict, fingerprint: str) -> list:
     return [f"the layers of {record['layers']} trained to answer at once, no energy",
             *(_span(pd.Series(record["results"][split]["mse"], dtype=float)) for split in SPLITS), None, None,
-            len(record["results"]["same"]["mse"]), Cell(f"{seconds:,.0f}", sort=seconds)]
+            Cell(len(record["results"]["same"]["mse"]), title=fingerprint), _seconds(record["provenance"]["train_seconds"])]
 
 
 def _span(values: pd.Series) -> Cell | None:
-    values = values.dropna()
-    return Cell(span(values.min(), values.max(), 2), sort=float(values.max())) if len(values) else None
+    """Lowest to highest; a seed without a finite score is named, since it counts."""
+    known, lost = values.dropna(), int(values.isna().sum())
+    text = span(known.min(), known.max(), 2) if len(known) else "—"
+    return Cell(f"{text}; {lost} not finite" if lost else text, sort=math.inf if lost else float(known.max())) if len(values) else None
+
+
+def _seconds(value: float | None) -> Cell | None:
+    return Cell(f"{value:,.0f}", sort=value) if value is not None else None
 
 
 def _score(value) -> Cell | None:
@@ -140,7 +153,3 @@ def _score(value) -> Cell | None:
 
 def _products(value: float) -> Cell | None:
     return Cell(f"{value:.0f}", sort=value) if value == value else None
-
-
-def _figure(name: str, panels: list, caption, alt: str) -> Html:
-    return figure(name, panels, caption=caption, alt=alt) if panels else joined([])

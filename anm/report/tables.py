@@ -54,7 +54,7 @@ def published(findings: Findings) -> Html:
 
 
 def optimisation(findings: Findings) -> Html:
-    """The published comparison of optimisation steps, with contrast and without, and ours at as many: levels times landscape steps."""
+    """The published comparison of optimisation steps, and ours at as many (levels times landscape steps), by strategy."""
     steps = frames.landscape_steps(findings.records)
     steps = steps[steps["energy"] == THEIRS].copy()
     steps["total"] = steps["steps"] * steps["run"].map({run: record["params"]["noise_levels"] for run, record in findings.records.items()})
@@ -203,7 +203,7 @@ def _ranged(value: str, spread: str, sort: float) -> Cell:
 
 
 def _score(value: float) -> Cell | None:
-    return Cell(number(value, 4), sort=value, title=repr(value)) if value == value else None
+    return Cell(number(value, 4), sort=value, title=repr(float(value))) if value == value else None
 
 
 def _seconds(value) -> Cell | None:

@@ -10,7 +10,7 @@ from anm.stats import ALPHA, MARGIN, MIN_SEEDS, geometric_ratio
 THIN = "\u202f"  # a narrow space that does not break
 PROBLEMS = {"same": "problems as in training", "harder": "harder problems"}
 NEAR = 1.1  # within this factor of the affine fit counts as on its plateau
-DECADES = 10.0  # seeds that span a larger factor are compared by ratios, too
+WIDE = 10.0  # seeds that span a larger factor are compared by ratios, too
 ROUNDING = 2.0  # within this factor of LU in single precision counts as its limit
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -160,13 +160,13 @@ def plateau(findings: Findings, energy: str) -> str:
 def ratios(findings: Findings, energy: str) -> list[str]:
     """Where seeds span decades, so that a mean is that of its worst seeds: ratios of geometric means against no mining."""
     found = []
-    for split in PROBLEMS:
+    for split in PROBLEMS if not unequal(findings, energy) else ():
         scores = seeds_of(findings.scores[(findings.scores["energy"] == energy) & (findings.scores["split"] == split)])
         base = [mse for mse in scores.get(BASELINE, {}).values() if mse > 0]
-        if len(base) < MIN_SEEDS or max(base) < DECADES * min(base):
+        if len(base) < MIN_SEEDS or max(base) < WIDE * min(base):
             continue
         rows = {name: geometric_ratio(scores, name, BASELINE) for name in scores if name != BASELINE}
-        texts = [f"{name} × {number(row['ratio'], 2)} (95{THIN}% interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)})"
+        texts = [f"{name} × {number(row['ratio'], 2)} (95{THIN}% interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)}, {counted(row['n_seeds'], 'seed')})"
                  for name, row in rows.items() if row["n_seeds"] >= MIN_SEEDS]
         if texts:
             found.append(f"Seeds of {BASELINE} span {span(min(base), max(base), 2)} on {PROBLEMS[split]}, so that a mean is that of its worst seeds. "
@@ -178,10 +178,10 @@ def rounding(findings: Findings, energy: str) -> str:
     """Says so where the errors are those of single precision."""
     means, rivals = summary(findings, energy, "same"), findings.rivals
     limit = rivals.loc[(rivals["rival"] == "lu_float32") & (rivals["split"] == "same"), "mse"]
-    if means.empty or limit.empty or not means["mean"].min() < ROUNDING * limit.iloc[0]:
+    if means.empty or limit.empty or not means["mean"].max() < ROUNDING * limit.iloc[0]:
         return ""
-    return (f"The best mean, {number(means['mean'].min())}, is at the limit of single precision (LU in float32: {number(limit.iloc[0])}): "
-            "a difference between strategies there is one of rounding.")
+    return (f"Every mean, {span(means['mean'].min(), means['mean'].max(), 3)}, is at the limit of single precision (LU in float32: "
+            f"{number(limit.iloc[0])}): a difference between strategies there is one of rounding.")
 
 
 def cost(findings: Findings, energy: str) -> str:
