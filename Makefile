@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-report: $(READY) ## the quick study, run where it is not finished, and its report; STUDY=full: that report alone
+report: $(READY) ## the quick study, run where it is not finished, and its report; STUDY=cpu: that report alone, from its notebooks
 ifeq ($(STUDY),quick)
 	@$(PY) -m anm.study run --study quick --strategy $(STRATEGIES); \
 	ran=$$?; [ $$ran != 75 ] || { echo "interrupted; make report goes on from here" >&2; exit 75; }; \

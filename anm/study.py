@@ -25,7 +25,7 @@ from anm.preflight import Unfit, describe_code, preflight
 from anm.record import FAILED, read_run
 from anm.schema import RecordError
 
-FULL = "full"  # the recorded study; its report is reports/summary.html
+RECORDED = ("full", "cpu")  # the study on record, at a GPU's scale or at that of two cores: its report is reports/summary.html
 DEATHS = 3  # of a kernel, after which a run is given up
 UNUSABLE, FAILURE, BUSY, STOPPED = 2, 3, 4, 75
 
@@ -126,7 +126,7 @@ def report(reports: Path, study: str, planned: Callable[[], list[Run]]) -> int:
         say(f"runs that the report lacks: {', '.join(missing) or 'none'}")
     except ParamError as error:
         say(f"runs that the report lacks: cannot be told ({error})")
-    path = build_report(reports / study, reports / "summary.html" if study == FULL else reports / study / "summary.html")
+    path = build_report(reports / study, reports / "summary.html" if study in RECORDED else reports / study / "summary.html")
     print(verdict(gather(reports / study)))
     print(path, flush=True)
     return 0

@@ -18,7 +18,7 @@ from anm.report import build_report, gather
 from anm.schema import clean
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
-PAGE, RUNS = REPORTS / "summary.html", REPORTS / "full"
+PAGE, RUNS = REPORTS / "summary.html", REPORTS / "cpu"
 
 
 def says(page: Path) -> str:
@@ -33,8 +33,8 @@ def shown_fingerprints(page: Path) -> set[str]:
 
 
 def test_the_committed_notebooks_make_the_committed_page(tmp_path):
-    shutil.copytree(RUNS, tmp_path / "full")
-    assert says(build_report(tmp_path / "full", tmp_path / "summary.html")) == says(PAGE)
+    shutil.copytree(RUNS, tmp_path / "cpu")
+    assert says(build_report(tmp_path / "cpu", tmp_path / "summary.html")) == says(PAGE)
 
 
 def test_the_page_is_of_these_records_and_no_others():
@@ -44,14 +44,14 @@ def test_the_page_is_of_these_records_and_no_others():
 
 
 def test_a_notebook_that_is_gone_or_one_changed_number_is_noticed(tmp_path):
-    shutil.copytree(RUNS, tmp_path / "full")
-    gone, changed = sorted((tmp_path / "full").glob("*.ipynb"))[:2]
+    shutil.copytree(RUNS, tmp_path / "cpu")
+    gone, changed = sorted((tmp_path / "cpu").glob("*.ipynb"))[:2]
     notebook = json.loads(changed.read_text())
     (record,) = [output["data"][MIME] for cell in notebook["cells"] for output in cell.get("outputs", ()) if MIME in output.get("data", {})]
     record["curves"]["loss"][0][0] *= 1 + 1e-12
     changed.write_text(json.dumps(notebook))
     gone.unlink()
-    assert len(shown_fingerprints(PAGE) - set(gather(tmp_path / "full").fingerprints.values())) == 2
+    assert len(shown_fingerprints(PAGE) - set(gather(tmp_path / "cpu").fingerprints.values())) == 2
 
 
 @pytest.mark.parametrize("path", sorted([*RUNS.glob("*.ipynb"), *RUNS.glob("direct*.json")]), ids=lambda path: path.name)

@@ -183,7 +183,7 @@ def built(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("name, output", [("full", "summary.html"), ("quick", "quick/summary.html")])
+@pytest.mark.parametrize("name, output", [("full", "summary.html"), ("cpu", "summary.html"), ("quick", "quick/summary.html")])
 def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
     (run, *_) = plan(name, reports=tmp_path)
     write_notebook(run.path, make_record("none", run.params.seed_list, **{k: v for k, v in run.params.resolved().items() if k not in ("strategy", "seeds", "n", "energy")}, n=20))
