@@ -74,7 +74,7 @@ def test_seeds_that_span_decades_are_compared_by_ratios_too(tmp_path, monkeypatc
     assert "Seeds of none span 1.0 × 10⁻¹⁰ to 0.00010 on problems as in training" in text
     assert "adversarial × 2.0 (95\u202f% interval 2.0 to 2.0, p = 0.016, 7 seeds)" in text
     assert "on harder problems, so that" not in text, "those seeds lie close together"
-    assert "Every mean, 1.59 to 3.17 × 10⁻⁵, is at the limit of single precision (LU in float32: 0.000100)" in text
+    assert "Every mean, 1.59 to 3.17 × 10⁻⁵, is at the limit of single precision (LU in float32: 0.0001)" in text
 
 
 def test_one_strategy_at_the_limit_of_single_precision_is_no_excuse_for_another(tmp_path, monkeypatch):

@@ -181,7 +181,7 @@ def rounding(findings: Findings, energy: str) -> str:
     if means.empty or limit.empty or not means["mean"].max() < ROUNDING * limit.iloc[0]:
         return ""
     return (f"Every mean, {span(means['mean'].min(), means['mean'].max(), 3)}, is at the limit of single precision (LU in float32: "
-            f"{number(limit.iloc[0])}): a difference between strategies there is one of rounding.")
+            f"{number(limit.iloc[0], 1)}): a difference between strategies there is one of rounding.")
 
 
 def cost(findings: Findings, energy: str) -> str:
