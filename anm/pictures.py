@@ -14,9 +14,9 @@ from anm.params import chosen
 from anm.plots import reference_lines
 from anm.references import reference_table
 from anm.streams import Streams
+from anm.tiles import SIGNED
 
 REFERENCE_PROBLEMS = 1000  # enough for a line in a picture
-COLOURS = "RdBu_r"  # symmetric about zero, and told apart by colour-blind readers
 
 
 def grid(rows: list[tuple[str, list[tuple[str, Tensor]]]], shared: bool = True):
@@ -29,7 +29,7 @@ def grid(rows: list[tuple[str, list[tuple[str, Tensor]]]], shared: bool = True):
     for row_axes, (label, matrices) in zip(axes, rows):
         largest = [float(np.nanmax(np.abs(np.asarray(m)))) or 1.0 for _, m in matrices]
         for ax, (title, matrix), scale in zip(row_axes, matrices, [max(largest)] * len(largest) if shared else largest):
-            image = ax.imshow(np.asarray(matrix), cmap=COLOURS, vmin=-scale, vmax=scale, interpolation="nearest")
+            image = ax.imshow(np.asarray(matrix), cmap=SIGNED, vmin=-scale, vmax=scale, interpolation="nearest")
             ax.set_title(title, fontsize=9)
             ax.set(xticks=[], yticks=[])
             if not shared:

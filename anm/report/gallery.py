@@ -4,10 +4,10 @@ from functools import partial
 
 import numpy as np
 
-from anm import plots
 from anm.page import Html, figure
 from anm.report.findings import BASELINE, Findings
 from anm.report.words import number, tag
+from anm.tiles import error_tiles, tiles
 
 SHOWN, FURTHER = 7, 2  # moments of a forming answer, and those of them after further steps; the exact inverse fills the eighth place
 COLUMNS = 4
@@ -26,8 +26,8 @@ def forming(findings: Findings) -> Html:
         errors = [matrix(moment["error"]) for moment in moments]
         names = [when(moment) for moment in moments]
         who = f"{tag(findings, energy)}{record['params']['strategy']}"
-        panels.append((f"{who}, the answer", partial(plots.tiles, [exact + error for error in errors] + [exact], [*names, "exact"], columns=COLUMNS)))
-        panels.append((f"{who}, size of its error", partial(plots.error_tiles, errors, [f"{name}\nMSE {number(mean_square(e), 1)}" for name, e in zip(names, errors)], columns=COLUMNS)))
+        panels.append((f"{who}, the answer", partial(tiles, [exact + error for error in errors] + [exact], [*names, "exact"], columns=COLUMNS)))
+        panels.append((f"{who}, size of its error", partial(error_tiles, errors, [f"{name}\nMSE {number(mean_square(e), 1)}" for name, e in zip(names, errors)], columns=COLUMNS)))
     return figure("forming", panels, (
         "One problem of median condition number, answered by the first seed: where sampling starts, after some of the noise levels from the "
         "noisiest to level 0, and after further steps of thinking. Left: entries, red above zero and blue below, on one scale, the tiles' typical largest entry. "
@@ -44,7 +44,7 @@ def worst(findings: Findings) -> Html:
             exact, error = matrix(kept["exact"]), matrix(kept["error"])
             matrices += [exact, exact + error, error]
             names += [f"condition {kept['condition']:,.0f}", "answer", f"error, MSE {number(mean_square(error), 2)}"]
-        panels.append((f"{tag(findings, energy)}{record['params']['strategy']}", partial(plots.tiles, matrices, names, columns=3, by_row=True)))
+        panels.append((f"{tag(findings, energy)}{record['params']['strategy']}", partial(tiles, matrices, names, columns=3, by_row=True)))
     return figure("worst", panels, (
         "The harder problems with the largest condition numbers, a row each on a scale of its own: the exact inverse (under its "
         "condition number), the answer of the first seed, and the difference. What a solver that knows only averages misses is the few large entries."),

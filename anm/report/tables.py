@@ -15,6 +15,7 @@ LABELS = {"constant": "constant: the mean inverse", "affine": "affine: c₀I + c
           "newton_schulz_16": "Newton-Schulz, 16 iterations", "newton_schulz_20": "Newton-Schulz, 20 iterations",
           "newton_schulz_spd_10": "Newton-Schulz for definite A, 10 iterations", "lu": "LU in float64"}
 THEIRS = "mlp"  # the energy that the published figures are of
+PICTURES = ("forming", "worst")  # of a record's results
 DATA_LIMIT = 2_000_000  # characters of records.json in the page; above, the curves are left out
 
 
@@ -139,12 +140,18 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 def to_json(records: dict[str, dict]) -> str:
-    """The records; without their training curves, and saying so, where those would make the page heavy."""
-    text = json.dumps(records, separators=(",", ":"))
+    """The records without the matrices that are pictures in the page; without their training curves too, where those
+    would make it heavy. What was left out is said in them."""
+    kept = {run: record | {"results": {name: part for name, part in record["results"].items() if name not in PICTURES}} for run, record in records.items()}
+    text = _with_note(kept, PICTURES)
     if len(text) <= DATA_LIMIT:
         return text
-    short = {run: {name: part for name, part in record.items() if name != "curves"} for run, record in records.items()}
-    return json.dumps({"left_out": "curves: too large for a page; they are in the executed notebooks"} | short, separators=(",", ":"))
+    return _with_note({run: {name: part for name, part in record.items() if name != "curves"} for run, record in kept.items()}, ("curves", *PICTURES))
+
+
+def _with_note(records: dict[str, dict], absent: tuple[str, ...]) -> str:
+    note = {"left_out": f"{', '.join(absent)}: too large for a page; they are in the executed notebooks"}
+    return json.dumps(note | records, separators=(",", ":"))
 
 
 def _machine(run: dict) -> str:
