@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from anm.clock import seconds_per_step
 from anm.evaluate import Evaluation
 from anm.landscape import Solver
 from anm.params import NOT_IDENTITY, parse_seeds
@@ -34,7 +35,7 @@ def run_record(solver: Solver, evaluation: Evaluation, started: datetime) -> dic
     """The record of a run, to be emitted when it is over; `started` is an aware datetime."""
     timing = solver.timing
     source = provenance(
-        solver.device, started, train_seconds=timing["step_seconds"], seconds_per_step=timing["step_seconds"] / solver.step,
+        solver.device, started, train_seconds=timing["step_seconds"], seconds_per_step=seconds_per_step(timing),
         evaluate_seconds=evaluation.seconds, resumed=timing["resumed"], compiled=timing.get("compiled", False))
     return {"schema": SCHEMA, "params": solver.params.resolved(), "provenance": source, "results": evaluation.results,
             "curves": solver.history, "landscape": evaluation.landscape}

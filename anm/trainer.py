@@ -8,6 +8,7 @@ from torch import Tensor
 
 from anm import checkpoint
 from anm.checkpoint import CheckpointError
+from anm.clock import StepClock, seconds_per_step
 from anm.curves import Curves
 from anm.device import keep_memory, precision, synchronise
 from anm.energy import Energy
@@ -70,7 +71,7 @@ class Training:
         self.curves = Curves(params.train_steps, params.noise_levels)
         self.miner_state: dict[str, Tensor] = {}
         self.step = 0
-        self.timing = {"step_seconds": 0.0, "resumed": 0, "compiled": self.compiled}
+        self.timing = StepClock.timing_at_start() | {"compiled": self.compiled}
         self.not_finite: dict[str, Tensor] = {}
 
     def draw(self) -> tuple[Mine, Tensor]:
@@ -144,7 +145,8 @@ class Training:
             self.streams.restore(saved["streams"])
             self.miner_state.update({name: value.to(self.device) for name, value in saved["miner"].items()})
             self.curves.restore(saved["curves"], self.device)
-            self.step, self.timing = saved["step"], saved["timing"] | {"resumed": saved["timing"]["resumed"] + 1}
+            self.step, self.timing = saved["step"], self.timing | saved["timing"]
+            self.timing["resumed"] += 1
 
     def solver(self) -> Solver:
         """A solver with the averaged weights of now."""
@@ -189,11 +191,7 @@ def run_loop(training: Training, say, checkpoint_seconds: float) -> None:
     """Steps until the last one; at the end of each window a line, now and then a validation and a checkpoint."""
     params, curves = training.params, training.curves
     validate_every = max(1, params.train_steps // VALIDATIONS)
-    clock = saved_at = time.perf_counter()
-
-    def save() -> None:
-        training.check_finite()
-        checkpoint.save(params, training.step, training.state())
+    clock, saved_at = StepClock(training.timing), time.monotonic()
 
     with StopSignal() as stop:
         while training.step < params.train_steps:
@@ -202,19 +200,19 @@ def run_loop(training: Training, say, checkpoint_seconds: float) -> None:
                 training.check_finite()
             if curves.due(training.step):
                 synchronise(training.device)
-                training.timing["step_seconds"] += time.perf_counter() - clock
-                training.check_finite()
-                say(progress(training, curves.close(training.step)))
-                clock = time.perf_counter()
+                with clock.paused():
+                    training.check_finite()
+                    clock.close_window(curves.steps)
+                    say(progress(training, curves.close(training.step)))
             over = training.step == params.train_steps
             if over or training.step % validate_every == 0:
-                training.timing["step_seconds"] += time.perf_counter() - clock
-                training.validate()
-                clock = time.perf_counter()
-            if over or stop.received or time.perf_counter() - saved_at > checkpoint_seconds:
-                training.timing["step_seconds"] += time.perf_counter() - clock
-                save()
-                clock = saved_at = time.perf_counter()
+                with clock.paused():
+                    training.validate()
+            if over or stop.received or time.monotonic() - saved_at > checkpoint_seconds:
+                with clock.paused():
+                    training.check_finite()
+                    checkpoint.save(params, training.step, training.state())
+                    saved_at = time.monotonic()
             if stop.received and not over:
                 raise Interrupted(
                     f"stopped at step {training.step} of {params.train_steps} by {stop.received}; "
@@ -236,7 +234,7 @@ SHOWN = {
 def progress(training: Training, means: dict[str, float]) -> str:
     """One line of the log: step, terms of the loss, energies, distance, share of landscape steps kept, time."""
     done, steps = training.step, training.params.train_steps
-    each = training.timing["step_seconds"] / done
+    each = seconds_per_step(training.timing)
     shown = "  ".join(text.format(means[name]) for name, text in SHOWN.items() if name in means)
     return f"step {done:>{len(str(steps))}}/{steps}  {shown}  {1e3 * each:.3g} ms/step  {each * (steps - done):.0f} s left"
 

@@ -1,0 +1,46 @@
+"""What training steps cost: wall-clock seconds, without what is done between the steps."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+from typing import Any
+
+
+class StepClock:
+    """Runs from its making on, except where it is paused. `timing` is plain data that a checkpoint keeps:
+
+    step_seconds: of all steps so far. windows: seconds a step, a number per closed window of steps. window_seconds: of
+    the window that is open. resumed: how often the training went on from a checkpoint.
+    """
+
+    def __init__(self, timing: dict[str, Any]):
+        self.timing = timing
+        self.since = time.perf_counter()
+
+    @staticmethod
+    def timing_at_start() -> dict[str, Any]:
+        """No step yet."""
+        return {"step_seconds": 0.0, "windows": [], "window_seconds": 0.0, "resumed": 0}
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside does not count."""
+        passed = time.perf_counter() - self.since
+        self.timing["step_seconds"] += passed
+        self.timing["window_seconds"] += passed
+        try:
+            yield
+        finally:
+            self.since = time.perf_counter()
+
+    def close_window(self, steps: int) -> None:
+        """The window that is open held `steps` steps; to be told while paused."""
+        self.timing["windows"].append(self.timing["window_seconds"] / steps)
+        self.timing["window_seconds"] = 0.0
+
+
+def seconds_per_step(timing: dict[str, Any]) -> float | None:
+    """The price of a step: the median over windows, so that neither compiling nor a machine that was busy or
+    suspended for a while is part of it. None before the first window has closed."""
+    return median(timing["windows"]) if timing["windows"] else None
