@@ -73,13 +73,13 @@ def solving(records: Mapping[str, dict]) -> pd.DataFrame:
     return _table(rows, [*WHO, "level", *names], records)
 
 
-MINED = ["energy_positive", "energy_negative", "distance", "accepted", "residual", "false"]
+MINED = ["contrast", "energy_positive", "energy_negative", "distance", "accepted", "residual", "false"]
 
 
 def mining(records: Mapping[str, dict], share: float = 0.25) -> pd.DataFrame:
     """What the miner did, by noise level: mean over seeds and over the last `share` of training.
 
-    Quantities: energy of the answer and of the negative, their distance (RMS, answer scale), share of the miner's landscape
+    Quantities: the contrastive loss, energy of the answer and of the negative, their distance (RMS, answer scale), share of the miner's landscape
     steps that were accepted, the negative's residual, share of negatives that are in fact right. One row per run and
     level; NaN where there is none.
     """

@@ -210,7 +210,7 @@ def acceptance(solving: pd.DataFrame, ax=None):
     return _levels(ax, "accepted steps, %")
 
 
-MINED = {"gap": "energy of negative − of answer", "distance": "distance from the answer, RMS",
+MINED = {"contrast": "contrastive loss", "gap": "energy of negative − of answer", "distance": "distance from the answer, RMS",
          "accepted": "accepted steps of the miner, %", "false": "negatives that are right, %", "residual": "residual of the negative"}
 
 

@@ -11,12 +11,14 @@ work on the run; 75 stopped by a signal, the same command goes on. (1 is Python'
 
 import argparse
 import contextlib
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from anm.checkpoint import discard
 from anm.execution import Busy, StopRequest, execute, only_writer
 from anm.grid import grid_runs, keep_grid, read_grid
 from anm.params import ParamError
@@ -69,9 +71,11 @@ def train(run: Run, stop: StopRequest) -> None:
 
     Raises `Stopped` after a signal, `RunFailed` with the notebook's own error, or when the kernel keeps dying.
     """
+    if not run.params.resume and not int(os.environ.get("SLURM_RESTART_COUNT", "0")):
+        discard(run.params)  # once: a run that begins anew still goes on from its own checkpoints
     for death in range(1, DEATHS + 1):
         run.part.unlink(missing_ok=True)
-        code = execute(ROOT / "notebooks" / "train.ipynb", run.part, list(run.arguments), ROOT, stop)
+        code = execute(ROOT / "notebooks" / "train.ipynb", run.part, [*run.arguments, "-p", "resume", "True"], ROOT, stop)
         reason = shortcoming(run.part, code)
         if reason is None:
             return
@@ -106,7 +110,8 @@ def run_all(runs: list[Run], wait: float) -> int:
                 return STOPPED
             except (ParamError, Unfit, Busy, RunFailed, OSError) as error:
                 complain(f"{run.path.stem}: {error}" if run.path.stem not in str(error) else error)
-                worst = worst or {Busy: BUSY, RunFailed: FAILURE, OSError: FAILURE}.get(type(error), UNUSABLE)
+                code = BUSY if isinstance(error, Busy) else FAILURE if isinstance(error, (RunFailed, OSError)) else UNUSABLE
+                worst = worst or code
             if stop.name:
                 return STOPPED
     return worst
@@ -117,7 +122,7 @@ def complain(error) -> None:
         print(f"anm: error: {line}", file=sys.stderr, flush=True)
 
 
-def report(reports: Path, study: str, planned: Callable[[], list[Run]]) -> int:
+def report(reports: Path, study: str, planned: Callable[[], list[Run]], strategies: Sequence[str]) -> int:
     """Build a study's report from its executed notebooks; says what is missing, the verdict and where it is."""
     from anm.report import build_report, gather, verdict  # figures: not needed where runs are done
 
@@ -125,9 +130,9 @@ def report(reports: Path, study: str, planned: Callable[[], list[Run]]) -> int:
         missing = [run.path.stem for run in planned() if not finished(run)]
         say(f"runs that the report lacks: {', '.join(missing) or 'none'}")
     except ParamError as error:
-        say(f"runs that the report lacks: cannot be told ({error})")
-    path = build_report(reports / study, reports / "summary.html" if study in RECORDED else reports / study / "summary.html")
-    print(verdict(gather(reports / study)))
+        say(f"which runs the report lacks cannot be told, since not all that is asked for can be run: {error}")
+    path = build_report(reports / study, reports / "summary.html" if study in RECORDED else reports / study / "summary.html", plan=strategies)
+    print(verdict(gather(reports / study, strategies)))
     print(path, flush=True)
     return 0
 
@@ -172,8 +177,8 @@ def parser() -> argparse.ArgumentParser:
     runs.add_argument("--chunks", type=int, default=1, help="notebooks per strategy, each with its share of the seeds (default: 1)")
     runs.add_argument("-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="a further YAML file of parameters")
     runs.add_argument("-p", dest="settings", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter")
+    runs.add_argument("--wait", type=float, default=60, help="seconds to wait where another process is at work on a run (default: 60)")
     run = commands.add_parser("run", parents=[runs], help="execute the runs that are not finished")
-    run.add_argument("--wait", type=float, default=60, help="seconds to wait where another process is at work on a run (default: 60)")
     run.add_argument("--cell", type=int, help="only this run, by its place in the list of `preflight`")
     run.add_argument("--of", type=int, help="how many tasks the Slurm array has, for a check")
     commands.add_parser("preflight", parents=[runs], help="say what would run, and whether this machine can")
@@ -185,9 +190,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     reports, files = options.reports.resolve(), [file.resolve() for file in options.files]
     options.grid = options.grid and options.grid.resolve()
+    # The caller's own strategies and energies, last: a kernel starts in the project's folder.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), os.getcwd()]))
     try:
         return command(options, reports, files)
-    except (ParamError, RecordError, Unfit) as error:
+    except (ParamError, RecordError, Unfit, OSError) as error:
         complain(error)
         return UNUSABLE
 
@@ -198,7 +205,7 @@ def command(options: argparse.Namespace, reports: Path, files: list[Path]) -> in
         study = read_grid(options.grid).name if options.grid else options.study
         planned = partial(plan_sweep if options.grid else plan_study, options, reports, files)
         if options.command == "report":
-            return report(reports, study, planned)
+            return report(reports, study, planned, options.strategy or STRATEGIES)
         runs = planned()
         say(describe_code())
         if options.command == "preflight":

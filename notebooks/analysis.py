@@ -165,7 +165,7 @@ gallery.worst(study)
 # ## Inside the landscape
 #
 # Does the energy do what it is for? While solving, landscape steps should lower it and be kept. While training,
-# a hard negative should be near the answer and look almost as good.
+# a hard negative should look almost as good as the answer: the contrastive loss says how well the two are told apart.
 
 # %%
 observations.solving(study)
@@ -218,6 +218,9 @@ figures.mining(study)
 # is a share of the mean of `none`. With too few seeds there are intervals but no claim: the exact test could not
 # reach significance. Intervals over so few seeds are too narrow, and none of them speaks about other machines,
 # sizes or tasks.
+
+# %%
+tables.protocol(study)
 
 # %% [markdown]
 # ### Departures from the prior study's and IRED's released code

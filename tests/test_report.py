@@ -13,10 +13,11 @@ from conftest import missing as missing_tool
 from records import make_record, write_notebook
 
 from anm.page import anchor, drawing
+from anm.plan import plan
 from anm.record import RecordError
 from anm.report import build_report, figures, gallery, gather, observations, products, tables, verdict
 from anm.report.findings import missing
-from anm.report.words import number, percent, plateau, scale, span
+from anm.report.words import DECLARED, details, number, percent, plateau, reproduced, scale, span
 
 TEN = range(10)
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -135,7 +136,13 @@ def test_the_plateau_is_named(tmp_path, mse, says, monkeypatch):
 
 def test_the_scale_is_stated(tmp_path):
     said = scale(study(tmp_path, change=0.05))
-    assert said == "Scale: n = 4, 500 training steps, batch 32, 10 seeds, 256 test problems a difficulty, 2 runs on Test CPU."
+    assert said == ("Scale: n = 4, 500 training steps, batch 32, 10 seeds, 256 test problems a difficulty, 2 runs on Test CPU. "
+                    "The declared scale is larger: 100,000 training steps, a batch of 2,048, 20,000 test problems.")
+
+
+def test_the_declared_scale_is_that_of_the_full_study():
+    for run in plan("full"):
+        assert {name: getattr(run.params, name) for name in DECLARED if name != "seeds"} | {"seeds": len(run.params.seed_list)} == DECLARED
 
 
 # --- what is missing -----------------------------------------------------------------------------------------------
@@ -277,7 +284,68 @@ def test_energies_come_in_the_studys_order_each_with_a_verdict(tmp_path):
     for place, record in enumerate(ODD["three energies"]):
         write_notebook(tmp_path / f"run{place}.ipynb", record)
     found = gather(tmp_path)
-    assert found.energies == ["mlp", "bilinear", "residual"] and len(verdict(found).splitlines()) == 3
+    assert found.energies == ["mlp", "bilinear", "residual"]
+    short, *each = verdict(found).splitlines()
+    assert short == "In short, on problems as in training, adversarial mining has no answer yet with mlp and bilinear and residual." and len(each) == 3
+
+
+def test_in_short_energies_with_one_outcome_stand_together(tmp_path):
+    for energy, change in {"mlp": 1.05, "bilinear": 1.05, "residual": 0.9}.items():
+        for strategy, factor in {"none": 1.0, "adversarial": change}.items():
+            mse = [factor * (0.01 + 1e-5 * ((3 * seed) % 7)) for seed in range(6)]
+            write_notebook(tmp_path / f"{strategy}-{energy}.ipynb", make_record(strategy, seeds=range(6), energy=energy, mse=mse))
+    assert verdict(gather(tmp_path)).splitlines()[0] == "In short, on problems as in training, adversarial mining hurts with mlp and bilinear; helps with residual."
+
+
+def test_a_study_of_another_strategy_is_about_that_one(tmp_path):
+    study(tmp_path, change=None, **{"mine:greedy": 0.05})
+    found = gather(tmp_path, ("none", "mine:greedy"))
+    assert verdict(found).startswith("With the mlp energy, mine:greedy mining hurts") and missing(found) == []
+    assert any(text.startswith("Mine:greedy against none, harder problems") for text in details(found, "mlp"))
+
+
+def test_the_better_seeds_are_counted(tmp_path):
+    found = study(tmp_path, change=[-0.05] * 3 + [0.05] * 7)
+    assert any("harder problems" in text and "; better in 3 of 10 seeds; " in text for text in details(found, "mlp"))
+
+
+def test_a_dearer_strategy_is_seen_at_equal_cost(tmp_path):
+    """none needs 500 steps for what costs adversarial 250 of its own; the curves are straight lines between those points."""
+    for strategy, price in {"none": 0.01, "adversarial": 0.02}.items():
+        record = make_record(strategy, seeds=range(6))
+        record["provenance"]["seconds_per_step"] = price
+        record["curves"] |= {"mse_step": [100, 500], "mse_same": [[0.04] * 6, [0.02 if strategy == "none" else 0.012] * 6]}
+        write_notebook(tmp_path / f"{strategy}.ipynb", record)
+    texts = details(gather(tmp_path), "mlp")
+    # at step 250 adversarial is at 0.04 - 0.028 * 150 / 400 = 0.0295 (+47.5 %), against 0.02
+    assert ("For the price of all steps of none, adversarial takes 250; its error on the problems of the learning curve is then "
+            "+47\u202f% of none's at the end, and lower in 0 of 6 seeds.") in texts
+
+
+def test_the_figures_of_others_are_compared(tmp_path):
+    for strategy, factor in {"none": 1.0, "random": 0.9, "adversarial": 1.05}.items():
+        mse = [factor * (0.01 + 1e-5 * seed) for seed in range(6)]
+        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, seeds=range(6), n=20, mse=mse, mse_harder=[20 * m for m in mse], train_steps=700))
+    prior, ired = reproduced(gather(tmp_path))
+    assert "random +0.40\u202f%, adversarial +0.88\u202f%" in prior and "after 700 steps, in the same direction for adversarial alone: random −10\u202f%" in prior
+    assert "same −2.1\u202f%, harder −2.4\u202f%" in ired and "here: same +5.0\u202f%" in ired
+
+
+def test_runs_on_devices_with_random_numbers_of_their_own_are_not_paired(tmp_path):
+    study(tmp_path, change=0.05)
+    record = make_record("random", seeds=TEN)
+    record["provenance"] |= {"device": "cuda", "machine": record["provenance"]["machine"] | {"gpu": "NVIDIA H100"}}
+    write_notebook(tmp_path / "random.ipynb", record)
+    assert "mlp: the runs drew their problems on different devices (NVIDIA H100, cpu), whose random numbers differ: seeds are not paired." in missing(gather(tmp_path))
+
+
+def test_one_name_with_two_codes_is_two_strategies(tmp_path):
+    for place, code in enumerate(("a" * 64, "b" * 64)):
+        record = make_record("mine:greedy", seeds=range(3 * place, 3 * place + 3))
+        record["provenance"]["own_code"] = {"mine:greedy": code}
+        write_notebook(tmp_path / f"{place}.ipynb", record)
+    names = set(gather(tmp_path).scores["strategy"])
+    assert names == {"mine:greedy (code of mine:greedy aaaaaaaa)", "mine:greedy (code of mine:greedy bbbbbbbb)"}
 
 
 # --- hostile records -----------------------------------------------------------------------------------------------

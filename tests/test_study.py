@@ -1,5 +1,6 @@
 """A study from the command line: the real notebook through papermill, at a tiny scale."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from records import make_record, write_notebook
 from anm import study
 from anm.execution import StopRequest
 from anm.params import ParamError
-from anm.plan import STRATEGIES, plan
+from anm.plan import ROOT, STRATEGIES, plan
 from anm.record import read_run
 
 
@@ -171,14 +172,41 @@ def test_papermill_s_exit_code_alone_does_not_make_a_run_complete(tmp_path):
     assert study.shortcoming(write_notebook(tmp_path / "c.ipynb"), 0) is None
 
 
+@pytest.mark.parametrize("leg", [0, 1])
+def test_a_run_that_begins_anew_discards_its_checkpoints_once(monkeypatch, tmp_path, leg):
+    """Neither a kernel that died nor a second leg of a Slurm job begins anew."""
+    (run,) = plan("quick", ["none"], settings=[("resume", "no")], reports=tmp_path)
+    calls, reasons = [], iter(["no record", None])
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(leg))
+    monkeypatch.setattr(study, "discard", lambda params: calls.append(params))
+    monkeypatch.setattr(study, "execute", lambda notebook, part, arguments, folder, stop: calls.append(arguments[-3:]) or 0)
+    monkeypatch.setattr(study, "shortcoming", lambda part, code: next(reasons))
+    monkeypatch.setattr(study, "preflight", lambda params, folder: None)
+    study.train(run, StopRequest())
+    assert calls == [run.params] * (leg == 0) + [["-p", "resume", "True"]] * 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, capsys):
+    (tmp_path / "reports").write_text("no folder")
+    assert study.main(["run", "--grid", str(ROOT / "params" / "sweeps" / "mining.yaml"), "--reports", str(tmp_path / "reports")]) == 2
+    assert str(tmp_path / "reports") in capsys.readouterr().err
+
+
+def test_a_strategy_beside_the_caller_is_found_by_the_kernel_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    assert study.main(["preflight", "--study", "no such study"]) == 2
+    assert os.environ["PYTHONPATH"] == f"elsewhere{os.pathsep}{tmp_path}"
+
+
 @pytest.fixture
 def built(monkeypatch):
-    """Where the report was asked for: (folder, output)."""
+    """Where the report was asked for: (folder, output, strategies)."""
     import anm.report
 
     calls = []
-    monkeypatch.setattr(anm.report, "build_report", lambda folder, output: calls.append((folder, output)) or output)
-    monkeypatch.setattr(anm.report, "gather", lambda folder: folder)
+    monkeypatch.setattr(anm.report, "build_report", lambda folder, output, plan: calls.append((folder, output, tuple(plan))) or output)
+    monkeypatch.setattr(anm.report, "gather", lambda folder, plan: folder)
     monkeypatch.setattr(anm.report, "verdict", lambda findings: "the verdict")
     return calls
 
@@ -188,7 +216,7 @@ def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
     (run, *_) = plan(name, reports=tmp_path)
     write_notebook(run.path, make_record("none", run.params.seed_list, **{k: v for k, v in run.params.resolved().items() if k not in ("strategy", "seeds", "n", "energy")}, n=20))
     assert study.main(["report", "--study", name, "--reports", str(tmp_path)]) == 0
-    assert built == [(tmp_path / name, tmp_path / output)]
+    assert built == [(tmp_path / name, tmp_path / output, STRATEGIES)]
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "anm: runs that the report lacks: random-mlp, adversarial-mlp"
     assert printed[1:] == ["the verdict", str(tmp_path / output)]

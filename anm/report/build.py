@@ -1,19 +1,20 @@
 """From a folder of executed notebooks to the page."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from anm.page import to_html
-from anm.report.findings import ANALYSIS
+from anm.report.findings import ANALYSIS, PLAN
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "analysis.ipynb"
 TITLE = "Does adversarial negative mining help?"
 
 
-def build_report(folder: str | Path, output: str | Path | None = None, notebook: str | Path = NOTEBOOK) -> Path:
+def build_report(folder: str | Path, output: str | Path | None = None, notebook: str | Path = NOTEBOOK, plan: Sequence[str] = PLAN) -> Path:
     """Writes the report of the executed notebooks in `folder` and returns its path (default: summary.html there).
 
-    The executed analysis notebook is kept beside it, as <name>.analysis.ipynb. Both are written whole or not
+    `plan`: the strategies that should be there, of which the report speaks. The executed analysis notebook is kept beside it, as <name>.analysis.ipynb. Both are written whole or not
     at all. Raises `RecordError` if there is no such folder; a notebook that cannot be read is named in the page.
     """
     import nbformat
@@ -26,7 +27,7 @@ def build_report(folder: str | Path, output: str | Path | None = None, notebook:
     output = Path(output).resolve() if output else folder / "summary.html"
     output.parent.mkdir(parents=True, exist_ok=True)
     executed = output.with_name(f"{output.stem}{ANALYSIS}.ipynb")
-    _execute(Path(notebook), executed, runs=os.path.relpath(folder, output.parent))
+    _execute(Path(notebook), executed, runs=os.path.relpath(folder, output.parent), plan=list(plan))
     page = to_html(shown(nbformat.read(executed, as_version=4)), TITLE)
     _replace(output, page)
     return output

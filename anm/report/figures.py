@@ -42,8 +42,8 @@ def differences(findings: Findings) -> Html:
               for pairs, rows in [paired(findings, energy, split)]]
     return figure("differences", panels, caption=html(
         "Difference of each seed from the run without mining at the same seed, which saw the same weights, problems and "
-        "noise. The thick line is the 95 % interval of the mean. Marks and line inside the shaded band: no difference "
-        "that matters; a line that clears zero: a difference that is there."),
+        "noise, in percent of the mean of none. The thick line is the 95 % interval of the mean; over so few seeds it is too narrow, so that a line that "
+        "clears zero is a hint and the tests below decide. The shaded band: differences too small to matter."),
         alt=_effects(findings))
 
 
@@ -113,17 +113,18 @@ def solving(findings: Findings) -> Html:
 def mining(findings: Findings) -> Html:
     """What the miners made, by noise level and over training."""
     table, history = frames.mining(findings.records), frames.mining_history(findings.records)
-    titles = {"gap": "how wrong, by energy", "distance": "how far", "false": "in fact right"}
+    titles = {"contrast": "contrastive loss", "gap": "how wrong, by energy", "distance": "how far", "false": "in fact right"}
     panels = [(_title(findings, energy, f"{title}{when}"), partial(draw, _of(rows, energy), quantity))
               for energy in findings.energies for quantity, title in titles.items()
               for draw, rows, when in ((plots.mined, table, ""), (plots.mined_over_training, history, ", over training"))]
     return figure("mining", panels, caption=(
-        "The negatives, on one side by noise level in the last quarter of training, on the other over all of training. First: how "
-        "much higher than the answer's their energy is; a hard negative lies near zero. Second: how far from the answer "
+        "The negatives, on one side by noise level in the last quarter of training, on the other over all of training. First: the contrastive loss; "
+        "at ln 2 = 0.69 negatives and answers are not told apart, near zero there is nothing left to learn from them. Second: how "
+        "much higher than the answer's their energy is; a hard negative lies near zero. Third: how far from the answer "
         "they are. A negative that is near and low teaches something that noise does not; one at a distance is told "
-        "apart at once. Third: the share that are no negatives, because they solve the problem (residual below the setting "
+        "apart at once. Fourth: the share that are no negatives, because they solve the problem (residual below the setting "
         "false_negative_residual, or below 0.1 where that is off)."),
-        alt="Energy gap, distance and share of false negatives, by noise level and over training, one line a strategy that has negatives.")
+        alt="Contrastive loss, energy gap, distance and share of false negatives, by noise level and over training, one line a strategy that has negatives.")
 
 
 def lines(findings: Findings, split: str) -> dict[str, float]:

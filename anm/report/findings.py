@@ -142,15 +142,17 @@ def read_all_direct(folder: Path) -> tuple[dict[str, dict], tuple[Refused, ...]]
 
 def arms(records: Mapping[str, dict]) -> dict[str, str]:
     """The name that each run is compared under: its strategy, with the settings in which runs of one strategy
-    and energy differ ("adversarial (mining_opt_steps 8)")."""
+    and energy differ ("adversarial (mining_opt_steps 8)"), the code of the user's own strategies among them."""
     groups: dict[tuple, list[str]] = {}
     for run, record in records.items():
         groups.setdefault((record["params"]["energy"], record["params"]["strategy"]), []).append(run)
     names = {}
     for (_, strategy), runs in groups.items():
-        differing = _differing({run: records[run]["params"] for run in runs}, but=lambda strategy: ())
+        settings = {run: records[run]["params"] | {f"code of {name}": code[:8] for name, code in (records[run]["provenance"].get("own_code") or {}).items()}
+                    for run in runs}
+        differing = _differing(settings, but=lambda strategy: ())
         for run in runs:
-            detail = ", ".join(f"{name} {records[run]['params'].get(name)}" for name in differing)
+            detail = ", ".join(f"{name} {settings[run].get(name)}" for name in differing)
             names[run] = f"{strategy} ({detail})" if detail else strategy
     return names
 
@@ -204,9 +206,17 @@ def _unequal(findings: Findings, energy: str) -> list[str]:
     params = {run: record["params"] for run, record in findings.records.items() if record["params"]["energy"] == energy}
     found = [f"{energy}: the runs differ in {name} ({', '.join(values)}), so a difference between them may come from that."
              for name, values in _differing(params).items()]
+    found += [f"{energy}: the runs drew their problems on different devices ({', '.join(sorted(drawn))}), whose random numbers differ: seeds are not paired."
+              for drawn in [{_drawn_on(record) for run, record in findings.records.items() if run in params}] if len(drawn) > 1]
     scored = findings.scores[findings.scores["energy"] == energy].groupby("split")["problems"].nunique()
     return found + [f"{energy}: the runs were scored on different numbers of problems ({split})."
                     for split, count in scored.items() if count > 1]
+
+
+def _drawn_on(record: dict) -> str:
+    """What a run's random numbers come from: any CPU gives the same ones, each kind of GPU its own."""
+    origin = record["provenance"]
+    return str(origin["machine"].get("gpu") or origin["device"].partition(":")[0])
 
 
 def unequal(findings: Findings, energy: str) -> bool:

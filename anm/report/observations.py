@@ -10,6 +10,7 @@ from anm.report.findings import BASELINE, Findings
 from anm.report.words import capital, number, percent, tag
 
 LAST = 0.2  # share of training that "the end" means
+TEACHES = 0.01  # a contrastive loss below this has next to no gradient
 LEVEL = 0.005  # a change below this share of the error counts as level
 
 
@@ -62,14 +63,21 @@ def solving(findings: Findings) -> Html:
 
 
 def mining(findings: Findings) -> Html:
-    """How far from the answer the negatives are, how much higher their energy is, and how many are in fact right."""
+    """How far from the answer the negatives are, and at which levels they still teach."""
     def say(rows: pd.DataFrame) -> str:
-        gap = _by_strategy(rows, lambda r: number((r["energy_negative"] - r["energy_positive"]).mean()))
-        false = _by_strategy(rows, lambda r: percent(r["false"].mean(), sign=False))
         return (f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}; "
-                f"its energy less the answer's: {gap}; share that are in fact right: {false}")
+                f"levels whose contrastive loss is above {TEACHES}, so that negatives still teach: {_by_strategy(rows, _teaching)}; elsewhere "
+                "they are told apart at once, and a strategy can change little there")
 
     return _sentences(findings, frames.mining(findings.records).dropna(subset="distance"), say)
+
+
+def _teaching(rows: pd.DataFrame) -> str:
+    """The levels at which negatives still teach, with the loss and the share that are in fact right, or none."""
+    means = rows.groupby("level")[["contrast", "false"]].mean()
+    means = means[means["contrast"] > TEACHES]
+    return " and ".join(f"level {level:.0f} ({number(row['contrast'], 2)}, {percent(row['false'], sign=False)} of the negatives in fact right)"
+                        for level, row in means.iterrows()) or "none"
 
 
 def _sentences(findings: Findings, table: pd.DataFrame, say) -> Html:

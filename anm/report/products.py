@@ -11,8 +11,9 @@ import pandas as pd
 
 from anm import frames, plots
 from anm.page import Cell, Html, figure, paragraphs, table
-from anm.report.findings import SPLITS, Findings
+from anm.report.findings import BASELINE, SPLITS, Findings, seeds_of
 from anm.report.words import capital, number, span
+from anm.stats import MIN_SEEDS, geometric_ratio
 
 SPLIT_NAMES = {"same": "same", "harder": "harder", "hardest": "c = 0.02"}
 KNOWS = {
@@ -75,7 +76,7 @@ def seeds(findings: Findings) -> Html:
 
 def reached(findings: Findings) -> Html:
     """Lowest and highest seed of every energy and strategy, and the direct network where there is one."""
-    columns = ["energy, strategy", "same", "harder", "harder, thinking longer", "c = 0.02, thinking longer", "seeds", "training, seconds"]
+    columns = ["energy, strategy", "same", "harder", "harder, thinking longer", "c = 0.02", "c = 0.02, thinking longer", "seeds", "training, seconds"]
     rows = [_reached(findings, energy, strategy) for energy in findings.energies if energies(findings)
             for strategy in frames.in_order(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])]
     rows += [_direct(record, findings.fingerprints[name]) for name, record in findings.direct.items() if energies(findings)]
@@ -88,38 +89,51 @@ def energies(findings: Findings) -> list[str]:
     return [energy for energy in findings.energies if (thought["energy"] == energy).any()]
 
 
-def milestones(findings: Findings, energy: str) -> Iterator[tuple[float, float, str, float]]:
-    """(error, products of the cheapest setting that has every seed below it, best rival, its products), on harder."""
+def milestones(findings: Findings, energy: str) -> Iterator[tuple[float, dict[str, float | None], str, float]]:
+    """(error, strategy -> products of its cheapest setting with every seed below it or None, best rival, its products), on harder."""
     thought, rivals = frames.thinking(findings.records), findings.rivals
     mine = thought[(thought["energy"] == energy) & (thought["split"] == "harder")]
     mine = mine[mine["products"] > 0].fillna({"mse": math.inf})  # a seed that diverged counts
     worst = mine.groupby(["strategy", "products", "landscape_steps"], observed=True)["mse"].max().reset_index()
     iterations = rivals[(rivals["split"] == "harder") & (rivals["rival"] != "lu_float32") & (rivals["products"] > 0)]
     for error in MILESTONES:
-        ours, theirs = worst[worst["mse"] <= error], iterations[iterations["mse"] <= error]
-        if len(ours) and len(theirs):
+        ours = worst[worst["mse"] <= error].groupby("strategy", observed=True)["products"].min().to_dict()
+        theirs = iterations[iterations["mse"] <= error]
+        if ours and len(theirs):
             best = theirs.loc[theirs["products"].idxmin()]
-            yield error, float(ours["products"].min()), str(best["rival"]), float(best["products"])
+            yield error, {name: ours.get(name) for name in frames.in_order(worst["strategy"])}, str(best["rival"]), float(best["products"])
 
 
 def _sentences(findings: Findings, energy: str) -> list[str]:
     found = [f"{energy} {KNOWS[energy]}."] if energy in KNOWS else []
     for error, ours, rival, theirs in list(milestones(findings, energy))[-1:]:
-        times = ours / theirs
-        compared = f"{number(times, 2)} times as many" if times >= 1 else f"{number(1 / times, 2)} times fewer"
-        found.append(f"To bring every seed's error on harder below {number(error, 1)}, {energy} needs {ours:.0f} matrix products; the best "
-                     f"rival ({plots.RIVALS[rival]}) needs {theirs:.0f}: {compared}.")
-    return [capital(text) for text in found]
+        needs = [f"{name} {f'{products:.0f} matrix products ({number(products / theirs, 2)} times as many)' if products else 'never gets there'}"
+                 for name, products in ours.items()]
+        found.append(f"To bring every seed's error on harder below {number(error, 1)}, the best rival ({plots.RIVALS[rival]}) needs {theirs:.0f} matrix "
+                     f"products; {energy}: {', '.join(needs)}.")
+    return [capital(text) for text in found] + _thought(findings, energy)
+
+
+def _thought(findings: Findings, energy: str) -> list[str]:
+    """Whether a strategy is ahead of no mining after the longest thinking, on the hardest problems."""
+    thought = _after_standard(findings)
+    thought = thought[(thought["energy"] == energy) & (thought["split"] == "hardest") & (thought["refine_steps"] == thought["refine_steps"].max())]
+    scores = seeds_of(thought)
+    rows = {name: geometric_ratio(scores, name, BASELINE) for name in scores if name != BASELINE and BASELINE in scores}
+    texts = [f"{name} × {number(row['ratio'], 2)} (95 % interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)})"
+             for name, row in rows.items() if row["n_seeds"] >= MIN_SEEDS]
+    return [f"After {thought['refine_steps'].max():.0f} further steps on c = 0.02, errors of {energy} against those of {BASELINE} as ratios of geometric means, not declared "
+            f"before and not corrected: {', '.join(texts)}."] if texts else []
 
 
 def _reached(findings: Findings, energy: str, strategy: str) -> list:
     scores = findings.scores[(findings.scores["energy"] == energy) & (findings.scores["strategy"] == strategy)]
     thought = _after_standard(findings)
     thought = thought[(thought["energy"] == energy) & (thought["strategy"] == strategy)]
-    longest = thought[thought["refine_steps"] == thought["refine_steps"].max()]
+    longest, unthought = thought[thought["refine_steps"] == thought["refine_steps"].max()], thought[thought["refine_steps"] == 0]
     trained = [findings.records[run]["provenance"]["train_seconds"] for run in scores["run"].unique()]
     return [f"{energy}, {strategy}", *(_span(scores.loc[scores["split"] == split, "mse"]) for split in SPLITS),
-            *(_span(longest.loc[longest["split"] == split, "mse"]) for split in ("harder", "hardest")),
+            *(_span(rows.loc[rows["split"] == split, "mse"]) for split, rows in (("harder", longest), ("hardest", unthought), ("hardest", longest))),
             scores["seed"].nunique(), _seconds(None if None in trained else sum(trained))]
 
 
@@ -132,7 +146,7 @@ def _after_standard(findings: Findings) -> pd.DataFrame:
 
 def _direct(record: dict, fingerprint: str) -> list:
     return [f"the layers of {record['layers']} trained to answer at once, no energy",
-            *(_span(pd.Series(record["results"][split]["mse"], dtype=float)) for split in SPLITS), None, None,
+            *(_span(pd.Series(record["results"][split]["mse"], dtype=float)) for split in SPLITS), None, None, None,
             Cell(len(record["results"]["same"]["mse"]), title=fingerprint), _seconds(record["provenance"]["train_seconds"])]
 
 

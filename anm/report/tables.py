@@ -8,13 +8,14 @@ from anm import frames
 from anm.page import Cell, Html, anchor, download, html, items, joined, link, paragraphs, table
 from anm.references import PUBLISHED
 from anm.report.findings import BASELINE, SPLITS, Findings, missing
-from anm.report.words import counted, details, difference, number, percent, scale, shares, span, summary, tag, verdict
+from anm.report.words import DECLARED, THEIRS, counted, details, difference, number, percent, reproduced, scale, shares, span, summary, tag, verdict
+from anm.stats import ALPHA, MARGIN, MIN_SEEDS, RESAMPLES
+from anm.trainer import BETAS, EMA_DECAY, MAX_GRAD_NORM
 
 LABELS = {"constant": "constant: the mean inverse", "affine": "affine: c₀I + c₁A", "polynomial_2": "polynomial in A, degree 2",
           "polynomial_4": "polynomial in A, degree 4", "polynomial_10": "polynomial in A, degree 10",
           "newton_schulz_16": "Newton-Schulz, 16 iterations", "newton_schulz_20": "Newton-Schulz, 20 iterations",
           "newton_schulz_spd_10": "Newton-Schulz for definite A, 10 iterations", "lu": "LU in float64"}
-THEIRS = "mlp"  # the energy that the published figures are of
 PICTURES = ("forming", "worst")  # of a record's results
 DATA_LIMIT = 2_000_000  # characters of records.json in the page; above, the curves are left out
 
@@ -36,7 +37,7 @@ def beside(findings: Findings) -> Html:
 
 def strategies(findings: Findings) -> Html:
     """Every strategy with its scores and its difference from no mining, and the references below."""
-    columns = ["strategy", "MSE same", "MSE harder", "difference from none, same", "p (Holm)", "equivalent", "seeds", "seconds a step"]
+    columns = ["strategy", "MSE same", "MSE harder", "difference from none, same, in % of its mean", "p (Holm)", "equivalent", "seeds", "seconds a step"]
     rows = [_strategy(findings, energy, name) for energy in findings.energies
             for name in frames.in_order(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])]
     others = [_reference(row) for row in findings.references.to_dict("records")]
@@ -48,10 +49,11 @@ def strategies(findings: Findings) -> Html:
 
 
 def published(findings: Findings) -> Html:
-    """The figures of others, where the runs are at their n."""
+    """The figures of others and how ours compare, where the runs are at their n."""
     rows = [[p.method, _given(p.mse_same), _given(p.mse_harder), p.source, p.table] for p in PUBLISHED]
     columns = ["method", "MSE same", "MSE harder", "source", "table"]
-    return table("What others have published, without intervals", columns, rows, fold=True) if findings.published else Html("")
+    return joined([paragraphs(reproduced(findings), "finding"), table("What others have published, without intervals", columns, rows, fold=True)]
+                  ) if findings.published else Html("")
 
 
 def optimisation(findings: Findings) -> Html:
@@ -63,23 +65,38 @@ def optimisation(findings: Findings) -> Html:
     if not findings.published or not names:
         return Html("")
     given = {int(p.method.split()[1]): p for p in PUBLISHED if p.method.endswith("optimisation steps")}
-    rows = []
+    rows, problems = [], ", ".join(f"{count:,.0f}" for count in sorted(steps["problems"].unique()))
     for total in [0, *given]:
         mine = steps[steps["total"] == total]
         means = [mine.loc[(mine["strategy"] == name) & (mine["split"] == split), "mse"].mean() for name in names for split in SPLITS]
         theirs = given.get(total)
         rows.append([total, *([_given(theirs.mse_same), _given(theirs.mse_harder)] if theirs else [None, None]), *map(_score, means)])
     columns = ["optimisation steps", *(f"published, {split}" for split in SPLITS), *(f"{name}, {split}" for name in names for split in SPLITS)]
-    return table(f"Optimisation steps when solving: published, and the {THEIRS} energy here (mean over seeds)", columns, rows)
+    return table(f"Optimisation steps when solving: published, and the {THEIRS} energy here (mean over seeds, {problems} problems)", columns, rows)
 
 
 def pairs(findings: Findings) -> Html:
     """Every pair of strategies, both difficulties."""
-    columns = ["pair", "problems", "difference", "p", "p (Holm)", "p (equivalence)", "equivalent", "paired seeds"]
+    columns = ["pair", "problems", "difference, in % of the mean of none", "p", "p (Holm)", "p (equivalence)", "equivalent", "paired seeds"]
     rows = [[f"{tag(findings, row['energy'])}{row['strategy']} against {row['against']}", row["split"], _effect(row), _p(row["p"]),
              _p(row["p_holm"]), _p(row["p_tost"]), _yes(row, "equivalent"), int(row["n_seeds"])]
             for _, row in findings.comparison.iterrows()]
     return table("Every pair of strategies", columns, rows, fold=len(rows) > 6) if rows else Html("")
+
+
+def protocol(findings: Findings) -> Html:
+    """What was fixed before the runs, in numbers, and how the weights are trained."""
+    rows = [["primary score", "mean squared error over the entries, averaged weights, problems as in training (same)"],
+            ["declared scale", ", ".join(f"{name} {value:,}" for name, value in DECLARED.items())],
+            ["interval", f"95 % BCa bootstrap of the mean of the paired differences, {RESAMPLES:,} resamples"],
+            ["test", f"exact two-sided sign flip, level {ALPHA:g}, Holm's correction over all pairs of strategies of one energy and one difficulty; "
+                     "the energies and difficulties are not corrected for one another"],
+            ["equivalence", f"two one-sided paired t tests, margin {100 * MARGIN:g} % of the mean of {BASELINE}"],
+            ["fewest seeds for a claim", MIN_SEEDS],
+            ["optimiser", f"Adam, betas {BETAS[0]:g} and {BETAS[1]:g}, gradient norm clipped to {MAX_GRAD_NORM:g} for each seed; learning rate among the settings below"],
+            ["averaged weights", f"exponential, {EMA_DECAY:g} a step, less at first"],
+            ["noise schedule", "cosine, levels among the settings below"]]
+    return table("The protocol in numbers", ["what", "how"], rows)
 
 
 def seeds(findings: Findings) -> Html:

@@ -2,14 +2,20 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 
-from anm.report.findings import BASELINE, Findings, seeds_of, unequal
+from anm import frames
+from anm.references import IRED, PRIOR, PUBLISHED
+from anm.report.findings import BASELINE, BEST, Findings, seeds_of, unequal
 from anm.stats import ALPHA, MARGIN, MIN_SEEDS, geometric_ratio
 
+SUBJECT = "adversarial"  # what the study asks about
 THIN = "\u202f"  # a narrow space that does not break
 PROBLEMS = {"same": "problems as in training", "harder": "harder problems"}
 NEAR = 1.1  # within this factor of the affine fit counts as on its plateau
+THEIRS = "mlp"  # the energy that the published figures are of
+DECLARED = {"train_steps": 100_000, "batch_size": 2048, "seeds": 10, "test_problems": 20_000}  # before the runs, at n = 20
 WIDE = 10.0  # seeds that span a larger factor are compared by ratios, too
 ROUNDING = 2.0  # within this factor of LU in single precision counts as its limit
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -73,15 +79,52 @@ def scale(findings: Findings) -> str:
     seeds = findings.scores["seed"].nunique()
     return (f"Scale: n = {_span(p['n'] for p in params)}, {_span(p['train_steps'] for p in params)} training steps, "
             f"batch {_span(p['batch_size'] for p in params)}, {counted(seeds, 'seed')}, {_span(findings.scores['problems'])} "
-            f"test problems a difficulty, {counted(len(params), 'run')} on {_devices(findings)}.")
+            f"test problems a difficulty, {counted(len(params), 'run')} on {_devices(findings)}.{_short_of_declared(findings)}")
+
+
+def _short_of_declared(findings: Findings) -> str:
+    """What the declared scale asks for and some run lacks."""
+    lowest = {name: min(record["params"][name] for record in findings.records.values()) for name in DECLARED if name != "seeds"}
+    lowest["seeds"] = findings.scores.groupby(["energy", "strategy"], observed=True)["seed"].nunique().min()
+    names = {"train_steps": "training steps", "batch_size": "a batch of", "seeds": "seeds", "test_problems": "test problems"}
+    short = [f"{names[name]} {DECLARED[name]:,}" if name == "batch_size" else f"{DECLARED[name]:,} {names[name]}"
+             for name in DECLARED if lowest[name] < DECLARED[name]]
+    return f" The declared scale is larger: {', '.join(short)}." if short else ""
 
 
 def verdict(findings: Findings) -> str:
-    """The answer in words, one line an energy."""
-    return "\n".join(answer(findings, energy) for energy in findings.energies) or "No answer yet: there is no finished run."
+    """The answer in words: one line for all energies together where there are several, then one line each."""
+    answers = [answer(findings, energy, strategy) for strategy in subjects(findings) for energy in findings.energies]
+    return "\n".join([*in_short(findings), *answers]) or "No answer yet: there is no finished run."
 
 
-def answer(findings: Findings, energy: str, strategy: str = "adversarial", split: str = "same") -> str:
+def subjects(findings: Findings) -> list[str]:
+    """The strategies that the report is about: adversarial where it was asked for, else all but the baseline."""
+    return [SUBJECT] if SUBJECT in findings.plan else [s for s in findings.plan if s != BASELINE]
+
+
+def in_short(findings: Findings) -> list[str]:
+    """The outcomes of all energies in one sentence a strategy."""
+    found = []
+    for strategy in subjects(findings) if len(findings.energies) > 1 else ():
+        energies: dict[str, list[str]] = {}
+        for energy in findings.energies:
+            energies.setdefault(_in_a_word(findings, energy, strategy), []).append(energy)
+        parts = [f"{word} with {' and '.join(names)}" for word, names in energies.items()]
+        found.append(f"In short, on {PROBLEMS['same']}, {strategy} mining {'; '.join(parts)}.")
+    return found
+
+
+def _in_a_word(findings: Findings, energy: str, strategy: str) -> str:
+    row = difference(findings, energy, strategy, "same")
+    if row is None or not row["claim"] or unequal(findings, energy):
+        return "has no answer yet"
+    if rounding(findings, energy):
+        return "cannot be told from rounding"
+    return _judgement(row).partition(":")[0]
+
+
+def answer(findings: Findings, energy: str, strategy: str, split: str = "same") -> str:
     """Whether a strategy helps against no mining, for one energy and difficulty."""
     row = difference(findings, energy, strategy, split)
     who, place = f"{strategy} mining", f"with the {energy} energy"
@@ -93,6 +136,8 @@ def answer(findings: Findings, energy: str, strategy: str = "adversarial", split
     if not row["claim"]:
         return (f"No claim yet {place}: {counted(int(row['n_seeds']), 'paired seed')}, and a claim needs {MIN_SEEDS}. "
                 f"So far, {who}: {effect}.")
+    if split == "same" and (why := rounding(findings, energy)):
+        return f"{capital(place)}, {PROBLEMS[split]} cannot tell: {why}"
     return f"{capital(place)}, {who} {_judgement(row)}: {effect}.{_powerless(findings, row)}"
 
 
@@ -112,7 +157,16 @@ def brief(findings: Findings, energy: str, strategy: str, against: str, split: s
     if row is None:
         return ""
     claim = row["claim"] and not unequal(findings, energy)
-    return f"{capital(strategy)} against {against}, {PROBLEMS[split]}: {interval(row)}; {_outcome(row) if claim else 'no claim'}."
+    better = _better(findings, energy, strategy, against, split)
+    return f"{capital(strategy)} against {against}, {PROBLEMS[split]}: {interval(row)}; {better}; {_outcome(row) if claim else 'no claim'}."
+
+
+def _better(findings: Findings, energy: str, strategy: str, against: str, split: str) -> str:
+    """In how many of the paired seeds a strategy has the lower error."""
+    scores = seeds_of(findings.scores[(findings.scores["energy"] == energy) & (findings.scores["split"] == split)])
+    mine, others = scores[strategy], scores[against]
+    shared = mine.keys() & others.keys()
+    return f"better in {sum(mine[seed] < others[seed] for seed in shared)} of {counted(len(shared), 'seed')}"
 
 
 def difference(findings: Findings, energy: str, strategy: str, split: str, against: str = BASELINE):
@@ -127,11 +181,14 @@ def difference(findings: Findings, energy: str, strategy: str, split: str, again
 
 def details(findings: Findings, energy: str) -> list[str]:
     """What goes with the verdict on an energy, one sentence each: the plateau, the control, harder problems, the cost."""
-    controls = [s for s in findings.plan if s not in (BASELINE, "adversarial")]
+    asked = subjects(findings)
+    controls = [s for s in findings.plan if s not in (BASELINE, *asked)]
     found = [plateau(findings, energy)]
-    found += [brief(findings, energy, control, BASELINE, "same") for control in controls]
-    found += [brief(findings, energy, "adversarial", control, "same") for control in controls]
-    found += [brief(findings, energy, "adversarial", BASELINE, "harder"), *ratios(findings, energy), rounding(findings, energy), cost(findings, energy)]
+    for split in PROBLEMS:
+        found += [brief(findings, energy, control, BASELINE, split) for control in controls]
+        found += [brief(findings, energy, subject, BASELINE, split) for subject in asked if split != "same"]
+        found += [brief(findings, energy, subject, control, split) for subject in asked for control in controls]
+    found += [*ratios(findings, energy), cost(findings, energy), *at_equal_cost(findings, energy)]
     return [text for text in found if text]
 
 
@@ -180,18 +237,68 @@ def rounding(findings: Findings, energy: str) -> str:
     limit = rivals.loc[(rivals["rival"] == "lu_float32") & (rivals["split"] == "same"), "mse"]
     if means.empty or limit.empty or not means["mean"].max() < ROUNDING * limit.iloc[0]:
         return ""
-    return (f"Every mean, {span(means['mean'].min(), means['mean'].max(), 3)}, is at the limit of single precision (LU in float32: "
+    return (f"every mean, {span(means['mean'].min(), means['mean'].max(), 3)}, is at the limit of single precision (LU in float32: "
             f"{number(limit.iloc[0], 1)}): a difference between strategies there is one of rounding.")
 
 
-def cost(findings: Findings, energy: str) -> str:
-    """What a step of each strategy costs beside a step of none, where the same machine ran them."""
+def prices(findings: Findings, energy: str) -> dict[str, float]:
+    """Strategy -> what its training step costs in steps of none; empty where not all ran on the same machine."""
     rows = findings.scores[findings.scores["energy"] == energy]
-    if _machines(findings, energy) != 1 or BASELINE not in set(rows["strategy"]):
-        return ""
-    steps = rows.groupby("strategy", observed=True)["seconds_per_step"].mean()
-    ratios = [f"{s} {number(steps[s] / steps[BASELINE], 2)}" for s in steps.index if s != BASELINE and steps[s] > 0]
-    return f"A training step costs, in steps of {BASELINE}: {', '.join(ratios)}." if ratios and steps[BASELINE] > 0 else ""
+    steps = rows.groupby("strategy", observed=True)["seconds_per_step"].mean().to_dict()
+    if _machines(findings, energy) != 1 or not steps.get(BASELINE, 0) > 0:
+        return {}
+    return {name: price / steps[BASELINE] for name, price in steps.items() if price > 0}
+
+
+def cost(findings: Findings, energy: str) -> str:
+    """What a step of each strategy costs beside a step of none."""
+    ratios = [f"{name} {number(price, 2)}" for name, price in prices(findings, energy).items() if name != BASELINE]
+    return f"A training step costs, in steps of {BASELINE}: {', '.join(ratios)}." if ratios else ""
+
+
+def at_equal_cost(findings: Findings, energy: str) -> list[str]:
+    """Where each strategy stands once it has cost as much as none's whole training, by its learning curve."""
+    curves = frames.learning(findings.records).dropna(subset="mse")
+    curves = curves[curves["energy"] == energy]
+    base = curves[curves["strategy"] == BASELINE]
+    ends = base[base["step"] == base["step"].max()].set_index("seed")["mse"]
+    found = []
+    for name, price in prices(findings, energy).items():
+        mine = curves[curves["strategy"] == name]
+        afford = base["step"].max() / price
+        if name == BASELINE or price <= 1 or mine.empty or unequal(findings, energy) or afford < mine["step"].min():
+            continue
+        then = mine.groupby("seed")[["step", "mse"]].apply(lambda curve: np.interp(afford, curve["step"], curve["mse"]))
+        shared = then.index.intersection(ends.index)
+        if len(shared):
+            found.append(f"For the price of all steps of {BASELINE}, {name} takes {afford:,.0f}; its error on the problems of the learning curve is then "
+                         f"{percent(then[shared].mean() / ends[shared].mean() - 1)} of {BASELINE}'s at the end, and lower in "
+                         f"{int((then[shared] < ends[shared]).sum())} of {counted(len(shared), 'seed')}.")
+    return found
+
+
+def reproduced(findings: Findings) -> list[str]:
+    """How the energy of the prior work compares here with what was published of it, one sentence a source."""
+    prior = {p.method: p.mse_same for p in PUBLISHED if p.source == PRIOR}
+    found, base = [], prior[BASELINE]
+    here = {name: difference(findings, THEIRS, name, "same") for name in prior if name != BASELINE}
+    here = {name: row for name, row in here.items() if row is not None}
+    if not findings.published or not here:
+        return []
+    theirs = ", ".join(f"{name} {percent(prior[name] / base - 1)}" for name in here)
+    ours = ", ".join(f"{name} {interval(row)}" for name, row in here.items())
+    agree = [name for name, row in here.items() if (row["relative"] > 0) == (prior[name] > base)]
+    direction = "the same direction" if len(agree) == len(here) else f"the same direction for {' and '.join(agree)} alone" if agree else "the other direction"
+    steps = max(record["params"]["train_steps"] for record in findings.records.values() if record["params"]["energy"] == THEIRS)
+    found.append(f"The prior study, after 100,000 steps, had these differences from {BASELINE} on same: {theirs}; each score on fresh problems of its own, "
+                 f"whose sampling error is about as large. Here, after {steps:,} steps, in {direction}: {ours}.")
+    with_, without = BEST, next(p for p in PUBLISHED if p.source == IRED and "without" in p.method)
+    rows = {split: difference(findings, THEIRS, SUBJECT, split) for split in PROBLEMS}
+    if all(row is not None for row in rows.values()):
+        there = ", ".join(f"{split} {percent(getattr(with_, f'mse_{split}') / getattr(without, f'mse_{split}') - 1)}" for split in rows)
+        ours = ", ".join(f"{split} {interval(row)}" for split, row in rows.items())
+        found.append(f"IRED reports a gain by contrast with mined negatives ({there}), from one training each and without an interval; here: {ours}.")
+    return found
 
 
 def summary(findings: Findings, energy: str, split: str) -> pd.DataFrame:
