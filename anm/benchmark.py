@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from anm.device import precision, synchronise
-from anm.params import CHOICES, ParamError, RunParams
+from anm.device import keep_memory, precision, synchronise
+from anm.params import CHOICES, ParamError, RunParams, check_writable
 from anm.provenance import machine
+from anm.replayed import WARM_UP, Replayed
 from anm.textbook import TextbookTraining
 from anm.trainer import Training
 
@@ -93,8 +94,11 @@ def measure(params: RunParams, rounds: int, textbook: bool) -> dict:
         torch.cuda.reset_peak_memory_stats(device)
     with precision(params.precision):
         training = Training(params)
-        training.update()  # a first step allocates what every later one reuses, and compiles where that is asked for
-        actions = {"step": training.update, "floor": Floor(eager_twin(training).update, device)}
+        update = Replayed(training, lambda line: print(f"  {line}")) if params.replays(device) else training.update
+        for _ in range(1 + WARM_UP * params.replays(device)):  # allocates what later steps reuse, compiles, records
+            update()
+        peak = peak_memory(device)
+        actions = {"step": update, "floor": Floor(eager_twin(training).update, device)}
         if textbook:
             actions["textbook"] = TextbookTraining(params).update
         seconds = turns(actions, device, rounds)
@@ -109,7 +113,7 @@ def measure(params: RunParams, rounds: int, textbook: bool) -> dict:
     if textbook:
         found |= {"textbook_ms": 1e3 * np.median(seconds["textbook"]),
                   "ratio_to_textbook": float(np.median(seconds["textbook"] / seconds["step"]))}
-    return found | {"peak_mib": peak_memory(device)}
+    return found | {"peak_mib": peak}
 
 
 def eager_twin(training: Training) -> Training:
@@ -188,11 +192,13 @@ def main(arguments: list[str] | None = None) -> int:
                     for energy in energies for batch in asked.batch for strategy in asked.strategies]
             for run in runs:
                 run.check_machine()
+            check_writable("output", asked.output)
         except ParamError as error:
             print(f"benchmark: {error}", file=sys.stderr)
             return 2
         about = machine(runs[0].torch_device()) | {"torch": torch.__version__, "threads": torch.get_num_threads(), "precision": asked.precision}
         print(json.dumps(about), flush=True)
+        keep_memory()
         rows = []
         for run in runs:
             rows.append(measure(run, asked.rounds, textbook=True))

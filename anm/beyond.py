@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from anm.energy import Energy
-from anm.landscape import ROWS_AT_ONCE, Solver
+from anm.landscape import Solver
 from anm.matrices import OFFSETS, TestSet, frozen_problems, squared_error
 from anm.spectra import SPECTRA, spectrum_problems
 
 REFINE_BUDGETS = (0, 1, 2, 5, 10, 20, 50, 100)
 HARDEST = 0.02  # the ladder's last offset
-TIMES = (1, 2, 4)  # the trained n, for energies that answer every n
+TIMES, LARGEST_N = (1, 2, 4), 128  # the trained n, for energies that answer every n; up to what fits in memory
 
 
 def products(model: Energy, landscape_steps: int, refine_steps: int = 0) -> int | None:
@@ -38,7 +38,7 @@ def thinking_errors(solver: Solver, test: TestSet, budgets: tuple[int, ...] = RE
 
     parts = []
     options = {"refine_steps": max(budgets), "watch_refining": watch_refining, "watch": lambda level, descent, x0: found.update({0: squared_error(x0, X)})}
-    batch = max(1, ROWS_AT_ONCE[solver.device.type] // solver.model.stack)
+    batch = solver.problems_at_once(test.A.shape[-1])
     for first in range(0, len(test), batch):
         rows, X = slice(first, first + batch), test.X[first : first + batch].to(solver.device)
         for _, x0 in solver.answers(test.A[rows], test.start[rows], landscape_steps, batch, **options):
@@ -70,6 +70,8 @@ def sizes(solver: Solver, problems: int, refine_steps: int) -> list[dict[str, An
     rungs = []
     for times in TIMES if solver.model.any_n else ():
         n, count = times * solver.params.n, max(2, problems // times**2)
+        if n > max(LARGEST_N, solver.params.n):
+            break
         for name, c in OFFSETS.items():
             standard, longer = means(thinking_errors(solver, frozen_problems(n, c, count), (0, refine_steps)))
             rungs.append({"n": n, "split": name, "problems": count, "refine_steps": refine_steps, "mse": standard, "mse_refined": longer})

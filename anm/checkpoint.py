@@ -1,4 +1,4 @@
-"""Checkpoints: saved so that a crash loses nothing, loaded without executing anything from the file."""
+"""Checkpoints: saved so that a crash loses nothing, loaded as tensors and plain data, never unpickled."""
 
 import json
 import os

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
+import torch
+
+from anm.device import synchronise
+
 
 class StepClock:
     """Runs from its making on, except where it is paused. `timing` is plain data that a checkpoint keeps:
@@ -14,8 +18,8 @@ class StepClock:
     the window that is open. resumed: how often the training went on from a checkpoint.
     """
 
-    def __init__(self, timing: dict[str, Any]):
-        self.timing = timing
+    def __init__(self, timing: dict[str, Any], device: torch.device):
+        self.timing, self.device = timing, device
         self.since = time.perf_counter()
 
     @staticmethod
@@ -25,7 +29,8 @@ class StepClock:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What happens inside does not count."""
+        """What happens inside does not count; what the device was asked for before does."""
+        synchronise(self.device)
         passed = time.perf_counter() - self.since
         self.timing["step_seconds"] += passed
         self.timing["window_seconds"] += passed

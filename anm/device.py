@@ -1,11 +1,15 @@
 """The machine below the run: precision of products, memory, clocks, compiler."""
 
 import ctypes
+import os
 import shutil
 import sys
+import sysconfig
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+from torch.utils._triton import has_triton
 
 
 @contextmanager
@@ -14,7 +18,8 @@ def precision(name: str):
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = name != "float32"
     try:
-        with torch.autocast("cuda", torch.bfloat16, enabled=name == "bfloat16"):
+        # Without its cache, which would keep the weights as they were when it first cast them, whatever is learnt.
+        with torch.autocast("cuda", torch.bfloat16, enabled=name == "bfloat16", cache_enabled=False):
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
@@ -30,12 +35,15 @@ def keep_memory() -> None:
 
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what was asked of it, so that a clock tells the truth."""
-    if device.type != "cpu":
-        getattr(torch, device.type).synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether torch can compile for this device: Triton for a GPU, a C++ compiler for a CPU."""
+    """Whether torch can compile for this device: Triton with a C compiler and Python's headers for a GPU, C++ for a CPU."""
     if device.type == "cuda":
-        return torch.utils._triton.has_triton()
+        compilers = (os.environ.get("CC", ""), "cc", "gcc", "clang")
+        return has_triton() and any(map(shutil.which, compilers)) and Path(sysconfig.get_path("include"), "Python.h").is_file()
     return device.type == "cpu" and shutil.which("c++") is not None

@@ -63,10 +63,13 @@ def read_grid(path: str | Path, name: str | None = None) -> Grid:
         if part not in PARTS:
             raise ParamError(f"{path}: {part}: there is no such part of a sweep.{closest(part, PARTS)} Allowed: {', '.join(PARTS)}")
     axes, settings, strategies = parts.get("grid"), parts.get("settings") or {}, parts.get("strategies", ["adversarial"])
-    if not isinstance(axes, dict) or not axes or not all(isinstance(values, list) and values for values in axes.values()):
+    if not isinstance(axes, dict) or not axes or not all(isinstance(name, str) and isinstance(values, list) and values for name, values in axes.items()):
         raise ParamError(f"{path}: grid: must hold lines of the form `setting: [value, ...]`, with a value each")
-    if not isinstance(settings, dict) or not isinstance(strategies, list) or not strategies:
-        raise ParamError(f"{path}: strategies must be a list, and settings lines of the form `name: value`")
+    listed = isinstance(strategies, list) and strategies and all(isinstance(name, str) for name in strategies)
+    if not listed or not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
+        raise ParamError(f"{path}: strategies must be a list of names, and settings lines of the form `name: value`")
+    if "strategy" in settings:
+        raise ParamError(f"{path}: settings: strategy = {settings['strategy']!r}: goes into the list of strategies")
     for axis in axes:
         if axis in NOT_IDENTITY | {"strategy", "seeds"} or axis in settings:
             raise ParamError(f"{path}: grid: {axis} cannot be an axis, because it is {'a setting too' if axis in settings else 'no choice of how to train'}")

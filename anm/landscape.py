@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from anm.energy import Energy, Landscape
-from anm.params import RunParams
+from anm.params import CHOICES, RunParams
 from anm.schedule import Schedule
 from anm.thinking import think
 
-# Rows (S x B) that are solved at once: enough to fill the device, few enough to bound memory.
-ROWS_AT_ONCE = {"cpu": 1024, "mps": 16_384, "cuda": 131_072}
+# Rows (S x B) of n = 20 that are solved at once: enough to fill the device, few enough to bound memory.
+ROWS_AT_ONCE, ROWS_N = {"cpu": 1024, "mps": 16_384, "cuda": 131_072}, 20
 
 
 @dataclass
@@ -129,7 +129,8 @@ class Solver:
     @classmethod
     def of(cls, model: Energy, **settings) -> "Solver":
         """A solver around an energy that no run here has trained; `settings` as in `RunParams`, landscape_steps say."""
-        settings = {"n": model.n, "noise_levels": model.noise_levels, "seeds": f"0-{model.stack - 1}"} | settings
+        known = [name for name, energy in CHOICES["energy"].items() if type(model) is energy]
+        settings = dict(zip(("energy",), known)) | {"n": model.n, "noise_levels": model.noise_levels, "seeds": f"0-{model.stack - 1}"} | settings
         params = RunParams(**settings)
         device = params.torch_device()
         return cls(params, model.to(device).requires_grad_(False), Schedule(model.noise_levels).to(device))
@@ -150,7 +151,7 @@ class Solver:
         for name, count in {"landscape_steps": steps, "refine_steps": refine_steps}.items():
             if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
                 raise ValueError(f"{name}: must be a whole number from 0, not {count!r}")
-        A = torch.as_tensor(A, dtype=torch.float32)
+        A = torch.as_tensor(A, dtype=torch.float32, device="cpu")
         n = A.shape[-1] if self.model.any_n and A.ndim == 3 and A.shape[-1] else self.params.n
         if A.ndim != 3 or A.shape[1:] != (n, n):
             size = "" if self.model.any_n else f"; energy {self.params.energy} answers only the n it was trained for"
@@ -162,6 +163,11 @@ class Solver:
         answers = self.answers(A, torch.from_numpy(start), steps, refine_steps=refine_steps)
         return torch.cat([none, *(x.cpu() for _, x in answers)], dim=1)
 
+    def problems_at_once(self, n: int) -> int:
+        """How many problems of side n fit into memory together."""
+        rows = ROWS_AT_ONCE[self.device.type] * min(1.0, (ROWS_N / n) ** 2)
+        return max(1, int(rows) // self.model.stack)
+
     @torch.no_grad()
     def answers(
         self, A: Tensor, start: Tensor, landscape_steps: int | None = None, batch: int | None = None, watch=None,
@@ -172,7 +178,7 @@ class Solver:
         Memory does not grow with N. `start` is x_T, (N, n, n), the same for every seed of the stack. The rest: see `sample`.
         """
         steps = self.params.landscape_steps if landscape_steps is None else landscape_steps
-        batch = batch or max(1, ROWS_AT_ONCE[self.device.type] // self.model.stack)
+        batch = batch or self.problems_at_once(A.shape[-1])
         for first in range(0, len(A), batch):
             rows = slice(first, first + batch)
             problems, x_T = (part[rows].to(self.device).expand(self.model.stack, -1, -1, -1) for part in (A, start))

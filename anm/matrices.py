@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anm.device import precision
+
 OFFSETS = {"same": 0.5, "harder": 0.1}
 LADDER = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02)
 
@@ -21,7 +23,8 @@ def problem_from(R: Tensor, offset: float) -> Tensor:
     Source: Du, Mao, Tenenbaum 2024 (arXiv 2406.11179), appendix A, as in their released data set.
     """
     eye = torch.eye(R.shape[-1], device=R.device, dtype=R.dtype)
-    return 2 * R @ R.mT + offset * eye
+    with precision("float32"):  # whatever the network is trained in, the problems stay what they are
+        return 2 * R @ R.mT + offset * eye
 
 
 def inverse(A: Tensor) -> Tensor:
@@ -56,7 +59,8 @@ def squared_error(x0: Tensor, X: Tensor) -> Tensor:
 def residual(A: Tensor, x0: Tensor) -> Tensor:
     """How wrong answers x0 (S, B, n, n) are without their right ones: ||A x0 - I||_F / sqrt(n), per row (S, B)."""
     eye = torch.eye(A.shape[-1], device=A.device)
-    return (A @ x0 - eye).square().mean((-2, -1)).mul(A.shape[-1]).sqrt()
+    with precision("float32"):
+        return (A @ x0 - eye).square().mean((-2, -1)).mul(A.shape[-1]).sqrt()
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,14 @@ class TestSet:
         return TestSet(self.offset, self.A[cut], self.X[cut], self.start[cut], self.condition[cut])
 
 
-def frozen_block(n: int, offset: float, block: int, stream: int) -> tuple[np.ndarray, ...]:
-    """Block number `block` of frozen problems: A, X, start (float32) and condition, BLOCK of each."""
+def frozen_block(n: int, offset: float, block: int, stream: int, count: int) -> tuple[np.ndarray, ...]:
+    """Block number `block` of frozen problems: A, X, start (float32) and condition of its first `count`."""
     random = np.random.Generator(np.random.Philox([stream, n * 10**6 + block]))
-    R = random.uniform(-1, 1, (BLOCK, n, n))
+    R = random.uniform(-1, 1, (BLOCK, n, n))[:count].copy()  # all are drawn, so that what follows does not depend on `count`
     A = (2 * R @ R.transpose(0, 2, 1) + offset * np.eye(n)).astype(np.float32)
     exact = A.astype(np.float64)
     eigenvalues = np.linalg.eigvalsh(exact)
-    start = random.standard_normal((BLOCK, n, n), dtype=np.float32)
+    start = random.standard_normal((BLOCK, n, n), dtype=np.float32)[:count].copy()
     return A, np.linalg.inv(exact).astype(np.float32), start, eigenvalues[:, -1] / eigenvalues[:, 0]
 
 
@@ -102,6 +106,6 @@ def frozen_problems(n: int, offset: float, problems: int, stream: int = TEST_STR
     The same R at every offset: difficulties differ in c alone. `stream` FIT_STREAM gives problems that
     references may be fitted on, apart from every test set.
     """
-    blocks = [frozen_block(n, offset, block, stream) for block in range(-(-problems // BLOCK))]
-    A, X, start, condition = (np.concatenate(parts)[:problems] for parts in zip(*blocks))
+    blocks = [frozen_block(n, offset, block, stream, min(BLOCK, problems - block * BLOCK)) for block in range(-(-problems // BLOCK))]
+    A, X, start, condition = (np.concatenate(parts) for parts in zip(*blocks))
     return TestSet(offset, torch.from_numpy(A), torch.from_numpy(X), torch.from_numpy(start), condition)

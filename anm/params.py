@@ -111,7 +111,7 @@ def parse_compile(value) -> str:
 def parse_folder(value) -> str:
     if not isinstance(value, (str, Path)) or not str(value).strip() or "\0" in str(value):
         raise ValueError("must be the path of a folder")
-    return str(value)
+    return os.path.expanduser(os.path.expandvars(value))
 
 
 class RunParams(BaseModel):
@@ -147,8 +147,8 @@ class RunParams(BaseModel):
     answer_bound: real(0, 1e6, above=True) = 2.0  # largest absolute entry an answer may have
     test_problems: whole(2, 10_000_000) = 200  # frozen problems per difficulty
     device: Annotated[str, BeforeValidator(parse_device)] = "auto"  # auto, cpu, mps, cuda, cuda:1
-    precision: Annotated[str, BeforeValidator(parse_precision)] = "float32"  # of matrix products
-    compile: Annotated[str, BeforeValidator(parse_compile)] = "auto"  # auto: on a GPU that has a compiler
+    precision: Annotated[str, BeforeValidator(parse_precision)] = "float32"  # of the network's matrix products
+    compile: Annotated[str, BeforeValidator(parse_compile)] = "auto"  # auto: on a GPU, where steps are replayed too
     checkpoint_dir: Annotated[str, BeforeValidator(parse_folder)] = "checkpoints"  # resumed from and written to
     resume: Annotated[bool, BeforeValidator(parse_switch)] = True  # go on from the last checkpoint of this run
 
@@ -225,8 +225,12 @@ class RunParams(BaseModel):
     def compiles(self, device: torch.device) -> bool:
         """Whether this run compiles its energy there. Raises `ParamError` where it is told to and cannot."""
         if self.compile == "yes" and not can_compile(device):
-            raise ParamError(f"compile = 'yes': needs a compiler (c++ for a CPU, Triton for a GPU), and {device.type} has none here; use auto")
+            raise ParamError(f"compile = 'yes': needs a compiler (c++ for a CPU; Triton, cc and Python.h for a GPU), and {device.type} has none here; use auto")
         return self.compile == "yes" or (self.compile == "auto" and device.type == "cuda" and can_compile(device))
+
+    def replays(self, device: torch.device) -> bool:
+        """Whether this run replays its training steps there as one launch each."""
+        return device.type == "cuda" and self.compile != "no"
 
     def check_machine(self) -> None:
         """Raises `ParamError` where this machine lacks the device, the precision or a folder to write to."""
@@ -275,7 +279,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         settings = yaml.safe_load(Path(path).read_text())
     except OSError as error:
         raise ParamError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file of parameters") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise ParamError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
         raise ParamError(f"{path}: must hold lines of the form `name: value`, not {type(settings).__name__}")

@@ -48,7 +48,8 @@ def plan_strategy(study: str, strategy: str, files: list, settings: dict, seeds,
     files = [*standard_files(study, strategy, bool(files)), *files]
     given = {name: value for file in files for name, value in load_yaml(file).items()}
     usual = spell_seeds_of(given)
-    seeds = seeds or settings.pop("seeds", None) or usual
+    seeds = seeds or settings.get("seeds") or usual
+    settings.pop("seeds", None)  # a chunk's own go to the notebook
     if "checkpoint_dir" not in given:  # of the study's own, so that studies at work side by side never share a checkpoint
         settings = {"checkpoint_dir": f"checkpoints/{study}"} | settings
     params = RunParams(**given | settings | {"strategy": strategy, "seeds": seeds})
@@ -114,10 +115,13 @@ def check_in_the_way(run: Run, path: Path, wanted: dict, held: dict) -> None:
         if path == run.path:
             raise ParamError(f"{path}: is in the way and is no complete run ({error.reason}); move it away") from None
         return
-    theirs = settings_of(RunParams().resolved() | params)  # a record older than a parameter ran with its default
+    theirs = settings_of(params)
     if all(theirs.get(name) == value for name, value in wanted.items()):
         if shared := set(parse_seeds(params["seeds"])) & set(run.params.seed_list):
             held[path.name] = shared
+        elif path == run.path:
+            raise ParamError(f"{path}: holds a finished run of other seeds ({params['seeds']}, and {run.params.seeds} asked for); "
+                             f"a further notebook beside it: --seeds {run.params.seeds}")
     elif path == run.path:
         differ = ", ".join(f"{name} = {theirs.get(name)!r} there, {value!r} asked for"
                            for name, value in wanted.items() if theirs.get(name) != value)

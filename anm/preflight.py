@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from anm.checkpoint import KEPT
+from anm.miners import unused
 from anm.params import ParamError, RunParams, check_writable, chosen
 from anm.provenance import PACKAGE, git_state, run_git
 
-NEEDED = ("papermill", "nbclient", "nbformat", "ipykernel", "jupyter_client", "scipy", "pandas", "statsmodels", "matplotlib", "seaborn")
+NEEDED = ("papermill", "nbclient", "nbformat", "ipykernel", "jupyter_client", "scipy", "pandas", "statsmodels", "matplotlib", "sklearn")
 NOTEBOOK_BYTES = 20 * 2**20  # an executed notebook with its figures, twice, generously
 ARRAYS = 4  # that a checkpoint holds for each weight: itself, its average, Adam's two moments
 
@@ -39,8 +40,8 @@ def describe_code(package: Path = PACKAGE) -> str:
         return "code: not under version control; the record cannot say which code ran"
     if not dirty:
         return f"code: commit {commit[:12]}, nothing uncommitted"
-    changed = run_git(package, "status", "--porcelain", "--", ":/", ":(top,exclude)reports").splitlines()
-    files = ", ".join(line.split(maxsplit=1)[1] for line in changed[:5]) + (", ..." if len(changed) > 5 else "")
+    changed = run_git(package, "status", "--porcelain", "--", ":/", ":(top,exclude)reports") or ""
+    files = ", ".join(line.split(maxsplit=1)[1] for line in changed.splitlines()[:5]) + (", ..." if changed.count("\n") > 4 else "")
     return f"code: commit {commit[:12]} with changes that are NOT COMMITTED ({files}); the record will say so: commit first"
 
 
@@ -95,4 +96,5 @@ def checkpoint_bytes(params: RunParams) -> int:
     """About what one checkpoint of this run weighs."""
     with torch.device("meta"):
         energy = chosen("energy", params.energy)(params.n, params.noise_levels, len(params.seed_list))
-    return ARRAYS * sum(weight.numel() * 4 for weight in energy.parameters()) + 2**20
+    kept = params.replay_size * params.n**2 * len(params.seed_list) if "replay_size" not in unused(params.strategy) else 0
+    return 4 * (ARRAYS * sum(weight.numel() for weight in energy.parameters()) + kept) + 2**20

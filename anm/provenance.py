@@ -11,14 +11,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 
 
-def provenance(device, started: datetime, *, train_seconds: float | None = None, seconds_per_step: float | None = None,
+def provenance(device, started: datetime, code: tuple[str | None, bool | None] | None = None, *, train_seconds: float | None = None, seconds_per_step: float | None = None,
                evaluate_seconds: float | None = None, resumed: int = 0, compiled: bool = False) -> dict:
     """The record's provenance block, to be called when the run is over.
 
     device: what the model ran on (a torch device or its name). started: an aware datetime.
+    code: the `git_state` of what ran, where that was asked for when it began.
     Durations in seconds; resumed: how often the run went on from a checkpoint.
     """
-    commit, dirty = git_state()
+    commit, dirty = code or git_state()
     return {
         "git_commit": commit,
         "git_dirty": dirty,
@@ -50,26 +51,27 @@ def git_state(package: Path = PACKAGE) -> tuple[str | None, bool | None]:
     """Commit of the repository that tracks the package, and whether code differs from it.
 
     Dirty: any tracked file outside reports/ is changed, or the package holds a file git has not seen.
-    (None, None) where the package is not under version control: an installed copy inside some other
+    None for what git does not tell; (None, None) where the package is not under version control: an installed copy inside some other
     project's folder is not that project's code.
     """
     if not run_git(package, "ls-files", "--", "."):
         return None, None
     changed = run_git(package, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)reports")
     unseen = run_git(package, "ls-files", "--others", "--exclude-standard", "--", ".")
-    return run_git(package, "rev-parse", "--verify", "HEAD") or None, bool(changed or unseen)
+    told = changed is not None and unseen is not None
+    return run_git(package, "rev-parse", "--verify", "HEAD") or None, bool(changed or unseen) if told else None
 
 
-def run_git(folder: Path, *arguments: str) -> str:
-    """What git prints, or nothing where it is absent or refuses."""
+def run_git(folder: Path, *arguments: str) -> str | None:
+    """What git prints, or None where it is absent or refuses."""
     # Inside a git hook, GIT_DIR and its kin name the hook's repository rather than the folder's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(["git", "--no-optional-locks", "-C", str(folder), *arguments], env=environment,
                               capture_output=True, text=True, errors="replace", timeout=30)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def machine(device) -> dict:

@@ -11,7 +11,7 @@ import pandas as pd
 from anm.clock import seconds_per_step
 from anm.evaluate import Evaluation
 from anm.landscape import Solver
-from anm.params import NOT_IDENTITY, parse_seeds
+from anm.params import NOT_IDENTITY, RunParams, parse_seeds
 from anm.provenance import provenance
 from anm.schema import SCHEMA, RecordError, check_record, clean
 
@@ -35,8 +35,9 @@ def run_record(solver: Solver, evaluation: Evaluation, started: datetime) -> dic
     """The record of a run, to be emitted when it is over; `started` is an aware datetime."""
     timing = solver.timing
     source = provenance(
-        solver.device, started, train_seconds=timing["step_seconds"], seconds_per_step=seconds_per_step(timing),
+        solver.device, started, timing.get("code"), train_seconds=timing["step_seconds"], seconds_per_step=seconds_per_step(timing),
         evaluate_seconds=evaluation.seconds, resumed=timing["resumed"], compiled=timing.get("compiled", False))
+    source["own_code"] = solver.params.own_code()
     return {"schema": SCHEMA, "params": solver.params.resolved(), "provenance": source, "results": evaluation.results,
             "curves": solver.history, "landscape": evaluation.landscape}
 
@@ -57,15 +58,16 @@ def emit_record(record: dict) -> None:
 
 
 def read_run(path: str | Path) -> dict:
-    """The record of an executed notebook.
+    """The record of an executed notebook; a parameter that is younger than the record has its default, with which it ran.
 
     Raises `RecordError`, naming the file and the reason, unless the file is a notebook with no error
     output and exactly one record of schema 1. The notebook's own claim to be complete counts for nothing.
     """
     try:
-        return only_record(notebook_outputs(path))
+        record = only_record(notebook_outputs(path))
     except RecordError as error:
         raise RecordError(error.reason, path) from None
+    return record | {"params": RunParams().resolved() | record["params"]}
 
 
 def only_record(outputs: list[dict]) -> dict:

@@ -12,6 +12,14 @@ def cosine_betas(noise_levels: int, s: float = 0.008) -> np.ndarray:
     return np.clip(1 - alpha_bar[1:] / alpha_bar[:-1], 0, 0.999)
 
 
+def one_hot(t: Tensor, noise_levels: int) -> Tensor:
+    """t (S, B) as rows of zeros with a one at its level, float32, (S, B, noise_levels).
+
+    Unlike torch's, it reads nothing back to check t, which would stall a GPU at every step.
+    """
+    return (t[..., None] == torch.arange(noise_levels, device=t.device)).to(torch.float32)
+
+
 class Schedule(nn.Module):
     """Per-level constants, each (T,) and float32 on the device; level 0 is the least noisy.
 

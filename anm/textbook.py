@@ -39,6 +39,7 @@ class OneSeed:
         self.optimiser = torch.optim.Adam(self.model.parameters(), params.learning_rate, BETAS, foreach=False)
         self.schedule = Schedule(params.noise_levels).to(device)
         self.strategy = chosen("strategy", params.strategy)
+        self.miner_state: dict[str, Tensor] = {}
 
     def gradient(self, A: Tensor, x_t: Tensor, t: Tensor, create_graph: bool = False) -> tuple[Tensor, Tensor]:
         """Energy and its gradient in x_t, by autograd."""
@@ -62,7 +63,7 @@ class OneSeed:
         def landscape(x_t: Tensor, gradient: bool = True):
             return self.gradient(A, x_t, t) if gradient else (self.model.energy(A, x_t, t), None)
 
-        mine = Mine(A, x0, t, landscape, schedule, p, self.streams, {})
+        mine = Mine(A, x0, t, landscape, schedule, p, self.streams, self.miner_state)
         with torch.no_grad():
             negative = self.strategy(mine)
         if negative is not None:

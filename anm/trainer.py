@@ -10,7 +10,7 @@ from anm import checkpoint
 from anm.checkpoint import CheckpointError
 from anm.clock import StepClock, seconds_per_step
 from anm.curves import Curves
-from anm.device import keep_memory, precision, synchronise
+from anm.device import keep_memory, precision
 from anm.energy import Energy
 from anm.evaluate import score, solve_errors
 from anm.interrupt import Interrupted, StopSignal
@@ -19,6 +19,8 @@ from anm.losses import contrastive_weight, row_losses
 from anm.matrices import FIT_STREAM, OFFSETS, draw_problems, frozen_problems
 from anm.miners import Mine
 from anm.params import RunParams, chosen
+from anm.provenance import git_state
+from anm.replayed import Replayed
 from anm.schedule import Schedule
 from anm.streams import Streams
 
@@ -67,12 +69,15 @@ class Training:
         self.schedule = Schedule(params.noise_levels).to(self.device)
         self.strategy = chosen("strategy", params.strategy)
         self.weights = list(self.model.parameters())
-        self.optimiser = torch.optim.Adam(self.weights, params.learning_rate, BETAS, fused=True)
+        on_gpu = self.device.type == "cuda"  # where the counter of Adam's steps must be on the device, to be replayed
+        self.optimiser = torch.optim.Adam(self.weights, params.learning_rate, BETAS, fused=True, capturable=on_gpu)
         self.curves = Curves(params.train_steps, params.noise_levels)
         self.miner_state: dict[str, Tensor] = {}
         self.step = 0
         self.timing = StepClock.timing_at_start() | {"compiled": self.compiled}
         self.not_finite: dict[str, Tensor] = {}
+        self.now = {"step": torch.zeros((), dtype=torch.int64, device=self.device)}
+        self.now |= {name: torch.zeros((), device=self.device) for name in ("contrastive_weight", "forget")}
 
     def draw(self) -> tuple[Mine, Tensor]:
         """The next batch, as a miner sees it, and the noise of the denoising loss (S, B, n, n)."""
@@ -85,17 +90,29 @@ class Training:
 
     def update(self) -> None:
         """One optimiser step."""
+        self.tell_step()
+        self.compute()
+
+    def tell_step(self) -> None:
+        """Put the numbers that differ from step to step where `compute` reads them."""
+        self.now["contrastive_weight"].fill_(contrastive_weight(self.params, self.step))
+        self.step += 1
+        self.now["step"].fill_(self.step)
+        self.now["forget"].fill_(1 - decay_at(self.step))
+
+    def compute(self) -> None:
+        """The work of a step: the same operations on the same tensors every time, so that a GPU can replay them."""
         mine, eps = self.draw()
         rows = row_losses(mine.landscape, mine, eps, self.strategy)
         per_seed = {name: rows[name].mean(1) for name in ("denoise", "contrast") if name in rows}
-        loss = per_seed["denoise"] + contrastive_weight(self.params, self.step) * per_seed.get("contrast", 0.0)
+        loss = per_seed["denoise"] + self.now["contrastive_weight"] * per_seed.get("contrast", 0.0)
         self.optimiser.zero_grad(set_to_none=True)
         loss.sum().backward()  # seeds share nothing, so the gradient of the sum is each seed's own
         per_seed |= {"loss": loss, "grad_norm": clip_per_seed([w.grad for w in self.weights], MAX_GRAD_NORM)}
         self.optimiser.step()
-        self.step += 1
         with torch.no_grad():  # or the averages would keep a graph that grows with every step
-            torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1 - decay_at(self.step))
+            for average, weight in zip(self.average.parameters(), self.weights):
+                average.lerp_(weight, self.now["forget"])
         per_seed = {name: value.detach() for name, value in per_seed.items()}
         self.curves.add(rows, mine.t, per_seed)
         self.note_not_finite(per_seed)
@@ -104,7 +121,14 @@ class Training:
         """Remember, on the device, the first step at which each term of each seed was not finite."""
         for name, value in per_seed.items():
             first = self.not_finite.setdefault(name, torch.zeros_like(value, dtype=torch.int64))
-            self.not_finite[name] = torch.where((first == 0) & ~torch.isfinite(value), self.step, first)
+            first.copy_(torch.where((first == 0) & ~torch.isfinite(value), self.now["step"], first))
+
+    def changing(self) -> dict[str, Tensor]:
+        """Every tensor that `compute` writes to, by name. A step before has made them all."""
+        optimiser = {f"{i}/{name}": value for i, state in enumerate(self.optimiser.state.values()) for name, value in state.items()}
+        parts = {"weight": dict(self.model.named_parameters()), "average": dict(self.average.named_parameters()), "optimiser": optimiser,
+                 "miner": self.miner_state, "sum": self.curves.sums, "not finite": self.not_finite}
+        return {f"{part} {name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
     def check_finite(self) -> None:
         """Raises `TrainingError` naming step, strategy, term and seed of the first value that was not finite."""
@@ -175,11 +199,14 @@ def train(params: RunParams, say=print, checkpoint_seconds: float = CHECKPOINT_S
     with precision(params.precision):
         keep_memory()
         training = Training(params)
+        training.timing["code"] = code = git_state()
 
         # Resume
         saved = checkpoint.latest(params, say) if params.resume else checkpoint.discard(params)
         if saved:
             training.restore(saved)
+            if tuple(training.timing.get("code", code)) != code:
+                training.timing["code"] = (code[0], True)  # no commit has both legs' code
             say(f"resumed at step {training.step} of {params.train_steps}")
 
         # Loop
@@ -191,18 +218,18 @@ def run_loop(training: Training, say, checkpoint_seconds: float) -> None:
     """Steps until the last one; at the end of each window a line, now and then a validation and a checkpoint."""
     params, curves = training.params, training.curves
     validate_every = max(1, params.train_steps // VALIDATIONS)
-    clock, saved_at = StepClock(training.timing), time.monotonic()
+    clock, saved_at = StepClock(training.timing, training.device), time.monotonic()
+    update = Replayed(training, say) if params.replays(training.device) else training.update
 
     with StopSignal() as stop:
         while training.step < params.train_steps:
-            training.update()
+            update()
             if training.device.type == "cpu":  # elsewhere this would stall the device at every step
                 training.check_finite()
             if curves.due(training.step):
-                synchronise(training.device)
                 with clock.paused():
                     training.check_finite()
-                    clock.close_window(curves.steps)
+                    clock.close_window(curves.steps_since_closing(training.step))
                     say(progress(training, curves.close(training.step)))
             over = training.step == params.train_steps
             if over or training.step % validate_every == 0:
@@ -250,7 +277,7 @@ def load(path, device: str = "auto") -> Solver:
     Raises `CheckpointError` on a file that is missing, damaged or foreign.
     """
     saved = checkpoint.read(path)
-    params = RunParams(**saved["params"].resolved() | {"device": device})
+    params = RunParams(**saved["params"].resolved() | {"device": device, "compile": "auto"})
     training = Training(params)
     with checkpoint.taking_over(saved):
         training.average.load_state_dict(saved["average"])

@@ -5,6 +5,7 @@ import pytest
 import torch
 from matrix_energies import shaken
 
+from anm import beyond
 from anm.beyond import REFINE_BUDGETS, evaluate_beyond, products, thinking_errors
 from anm.energy import EnergyBilinear, EnergyMLP, EnergyResidual
 from anm.landscape import Solver
@@ -61,6 +62,11 @@ def test_what_is_found_out_about_an_energy_of_any_n():
         (n, split, problems) for n, problems in ((4, 8), (8, 2), (16, 2)) for split in ("same", "harder")]
     assert [entry["spectrum"] for entry in found["spectra"]] == ["wishart", "log_uniform", "sparse", "covariance"]
     assert all(len(entry["mse"]) == 2 for entry in found["sizes"])
+
+
+def test_sizes_end_where_memory_does(monkeypatch):
+    monkeypatch.setattr(beyond, "LARGEST_N", 8)
+    assert {entry["n"] for entry in beyond.sizes(solver_of(EnergyResidual), 16, 1)} == {4, 8}
 
 
 def test_a_network_of_fixed_n_has_no_other_sizes():

@@ -3,7 +3,7 @@
 import pytest
 
 from anm.clock import StepClock, seconds_per_step
-from tests.tiny import silent_train, tiny
+from tiny import CPU, silent_train, tiny
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def passes(monkeypatch):
 
 
 def test_a_window_is_divided_by_its_steps_and_what_happens_in_a_pause_is_left_out(passes):
-    clock = StepClock(StepClock.timing_at_start())
+    clock = StepClock(StepClock.timing_at_start(), CPU)
     passes(3)
     with clock.paused():
         passes(50)
@@ -34,7 +34,7 @@ def test_a_window_is_divided_by_its_steps_and_what_happens_in_a_pause_is_left_ou
 
 
 def test_a_pause_ends_with_an_error_inside_it_too(passes):
-    clock = StepClock(StepClock.timing_at_start())
+    clock = StepClock(StepClock.timing_at_start(), CPU)
     with pytest.raises(ValueError), clock.paused():
         passes(50)
         raise ValueError

@@ -47,9 +47,9 @@ def test_means_over_a_window_by_hand():
 
 def test_a_window_knows_nothing_of_the_one_before():
     curves, t = Curves(4, 2), torch.tensor([[0, 1]])
-    for value in (100.0, 1.0):
+    for step, value in enumerate((100.0, 1.0), start=1):
         curves.add({"denoise": torch.tensor([[value, value]])}, t, per_seed(value))
-        curves.close(1)
+        curves.close(step)
     assert curves.history["loss"] == [[100.0], [1.0]] and curves.history["by_level"]["denoise"] == [[100.0] * 2, [1.0] * 2]
 
 

@@ -90,6 +90,11 @@ def test_the_standard_cell_is_at_the_defaults_or_the_first_value(tmp_path):
     ("grid: {n: [4]}\nsettings: {lr: 1}", "lr = 1: there is no such parameter"),
     ("grid: {n: [4]}\nstrategies: none", "strategies must be a list"),
     ("grid: {n: [4]}\nstrategies: [nne]", "strategy = 'nne'"),
+    ("grid: {1: [2]}", "grid: must hold lines"),
+    ("grid: {n: [4]}\nsettings: {1: 2}", "settings lines of the form"),
+    ("grid: {n: [4]}\nsettings: {strategy: random}", "strategy = 'random': goes into the list of strategies"),
+    ("grid: {n: [4]}\nstrategies: [[none]]", "strategies must be a list of names"),
+    ("grid: {n: [4]}\nsettings: {seeds: 2024-13-45}", "is not YAML (month must be in 1..12"),
     ("- n", "must hold lines of the form `name: value`"),
 ])
 def test_what_cannot_be_run_is_refused_with_the_reason(text, said, tmp_path):

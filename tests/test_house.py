@@ -18,7 +18,6 @@ from anm.plan import STRATEGIES, plan
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-SCALES = ("quick", "pilot", "full", "paper")
 # What a platform adds to the tested set by itself: CUDA's libraries with torch for NVIDIA, a few small ones elsewhere.
 PLATFORM = re.compile(r"nvidia-|cuda-|triton|appnope|pywin|colorama")
 

@@ -202,6 +202,11 @@ def test_sampling_by_definition():
             torch.testing.assert_close(found[:, b : b + 1], x0, rtol=1e-6, atol=1e-8)
 
 
+def test_fewer_large_problems_are_solved_at_once():
+    solver = fresh_solver()
+    assert [solver.problems_at_once(n) for n in (4, 20, 40, 2000)] == [512, 512, 128, 1]
+
+
 def test_solve_gives_one_answer_per_seed_and_the_same_again():
     solver = fresh_solver(seeds=(0, 1, 2))
     A = torch.randn(9, 4, 4)

@@ -51,6 +51,29 @@ def test_chunks_share_the_seeds_and_come_strategy_by_strategy():
     assert runs[2].arguments[-3:] == ("-p", "seeds", "3-5")
 
 
+def test_seeds_that_are_named_twice_are_those_of_the_option(tmp_path):
+    (run,) = plan("full", ["none"], seeds="10-11", settings=[("seeds", "5")], reports=tmp_path)
+    assert run.params.seed_list == (10, 11) and run.arguments[-2:] == ("seeds", "10,11") and "5" not in run.arguments
+
+
+def test_a_finished_run_of_other_seeds_is_never_replaced(tmp_path):
+    (run,) = plan("quick", ["none"], reports=tmp_path)
+    write_notebook(run.path, record_of(run))
+    other = tmp_path / "other.yaml"
+    other.write_text("seeds: 3-5\n")
+    (run,) = plan("quick", ["none"], [other], reports=tmp_path)
+    with pytest.raises(ParamError, match=r"none-mlp.ipynb: holds a finished run of other seeds \(.*, and 3-5 asked for\).*--seeds 3-5"):
+        finished(run)
+
+
+def test_a_record_older_than_a_parameter_ran_with_its_default(tmp_path):
+    (run,) = plan("quick", ["none"], reports=tmp_path)
+    record = record_of(run)
+    del record["params"]["replay_fresh"]
+    write_notebook(run.path, record)
+    assert finished(run) == run.path.name
+
+
 @pytest.mark.parametrize("how", [{"seeds": "10-19"}, {"settings": [("seeds", "10-19")]}])
 def test_further_seeds_get_a_notebook_of_their_own(how):
     (run,) = plan("full", ["none"], **how)

@@ -86,7 +86,6 @@ def test_the_estimate_of_a_checkpoint_is_what_one_weighs(params, tmp_path):
     train(RunParams(**params.resolved() | {"train_steps": 1, "batch_size": 2}), say=lambda line: None)
     (file,) = Path(params.checkpoint_dir).rglob("*.pt")
     assert file.stat().st_size < checkpoint_bytes(params) < 1.5 * file.stat().st_size
-    assert ARRAYS == 4
 
 
 def git(folder, *arguments):

@@ -48,6 +48,16 @@ def test_the_start_is_given_in_utc():
     assert provenance("cpu", local)["started"] == "2025-01-02T01:04:05Z"
 
 
+def test_a_run_that_began_with_other_code_says_which():
+    assert [provenance("cpu", datetime.now(timezone.utc), code)["git_commit"] for code in (("abc", False), (None, None))] == ["abc", None]
+
+
+def test_what_git_does_not_tell_is_not_called_clean(package, monkeypatch):
+    real, head = room.run_git, git(package, "rev-parse", "HEAD")
+    monkeypatch.setattr(room, "run_git", lambda folder, *command: None if command[0] == "status" else real(folder, *command))
+    assert git_state(package) == (head, None)
+
+
 def test_a_clean_checkout_gives_its_commit(package):
     assert git_state(package) == (git(package, "rev-parse", "HEAD"), False)
 

@@ -205,6 +205,14 @@ def test_a_run_with_breaks_ends_as_one_without(strategy, tmp_path, monkeypatch, 
     assert broken.timing["resumed"] == 6 and whole.timing["resumed"] == 0
 
 
+def test_the_code_on_record_is_that_of_the_start_and_of_every_leg(tmp_path, monkeypatch):
+    states = iter([("first", False), ("second", False), ("second", False)])
+    monkeypatch.setattr(trainer, "git_state", lambda: next(states))
+    broken = broken_at((5,), tiny(tmp_path / "broken"), monkeypatch, checkpoint_seconds=0)
+    assert broken.timing["code"] == ("second", True), "no commit holds the code of both legs"
+    assert silent_train(tiny(tmp_path / "whole")).timing["code"] == ("second", False)
+
+
 def test_without_resume_a_run_starts_anew(tmp_path, monkeypatch):
     params = tiny(tmp_path, resume=False)
     solver = broken_at((5,), params, monkeypatch, checkpoint_seconds=0)

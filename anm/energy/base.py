@@ -28,6 +28,8 @@ class Energy(nn.Module):
 
     def compile_evaluate(self) -> None:
         """Have torch compile `evaluate`: fewer passes over memory, at the price of up to a minute at first use."""
+        # Weights of the run and their averages, with and without gradients, for batches of several sizes: torch gives up after eight.
+        torch._dynamo.config.recompile_limit = 64
         self._evaluate = torch.compile(self.evaluate)
 
     def reset(self, generators: list[torch.Generator]) -> "Energy":

@@ -8,6 +8,8 @@ h(Q A Q^T) = Q h(A) Q^T for orthogonal Q.
 import torch
 from torch import Tensor, nn
 
+from anm.schedule import one_hot
+
 SQUARINGS = 2  # of A, before its norm is taken
 CHANNELS, DEPTH = 2, 9
 LIMIT = 2.0  # of a layer's factor; one that inverts has eigenvalues between 0 and 1
@@ -105,7 +107,7 @@ class LevelHeads(nn.Module):
 
     def forward(self, h: Tensor, t: Tensor) -> tuple[Tensor, ...]:
         # A product with one-hot rows picks each row's level; unlike indexing, its backward pass is deterministic.
-        pick = nn.functional.one_hot(t, self.by_level.shape[1]).to(h.dtype)
+        pick = one_hot(t, self.by_level.shape[1]).to(h.dtype)
         levels = torch.bmm(pick, self.by_level.flatten(2)).unflatten(2, self.by_level.shape[2:])  # (S, B, K, C)
         weight = GAIN * (self.common[:, None] + levels).movedim(1, -1)[..., None, None]  # (S, K, C, B, 1, 1)
         return tuple((weight[:, head] * h).sum(1) for head in range(weight.shape[1]))

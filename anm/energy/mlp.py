@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from anm.energy.base import Energy, StackedLinear
 from anm.params import CHOICES
+from anm.schedule import one_hot
 
 HIDDEN = 512
 EMBEDDING = 128
@@ -122,7 +123,7 @@ class EnergyMLP(Energy):
     def at_level(self, encoded: tuple[Tensor, ...], t: Tensor) -> tuple[Tensor, ...]:
         of_problem, *by_level = encoded
         # A product with one-hot rows picks each row's level; unlike indexing, its backward pass is deterministic.
-        pick = F.one_hot(t, self.noise_levels).to(of_problem.dtype)
+        pick = one_hot(t, self.noise_levels).to(of_problem.dtype)
         (gain2, bias2), (gain3, bias3) = ((pick @ table).chunk(2, dim=-1) for table in by_level)
         return of_problem, gain2 + 1, bias2, gain3 + 1, bias3
 

@@ -26,7 +26,7 @@ class Mine:
 
     A, x0: problems and answers (S, B, n, n). t: noise levels (S, B). landscape: the energy over x_t for these
     problems and levels, with the weights of now. state: tensors that the miner keeps from step to step; checkpoints carry them.
-    measured: what the miner learnt on the way, per row (S, B), for the log.
+    measured: what the miner learnt on the way, per row (S, B); the log shows what goes by a name in `anm.curves.ROWS`.
     """
 
     A: Tensor

@@ -63,4 +63,4 @@ def store(mine: Mine, negative: Tensor) -> None:
     newest = negative[:, -buffer.shape[1] :]
     places = (mine.state["replay/next"] + torch.arange(newest.shape[1], device=buffer.device)) % buffer.shape[1]
     buffer.index_copy_(1, places, newest)
-    mine.state["replay/next"] = (places[-1] + 1) % buffer.shape[1]
+    mine.state["replay/next"].copy_((places[-1] + 1) % buffer.shape[1])
