@@ -17,7 +17,8 @@ from anm.plan import plan
 from anm.record import RecordError
 from anm.report import build_report, figures, gallery, gather, observations, products, tables, verdict
 from anm.report.findings import missing
-from anm.report.words import DECLARED, details, number, percent, plateau, reproduced, scale, span
+from anm.report.numbers import number, percent, span
+from anm.report.words import DECLARED, details, plateau, reproduced, scale
 
 TEN = range(10)
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"

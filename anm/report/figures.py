@@ -8,7 +8,8 @@ import pandas as pd
 from anm import frames, plots
 from anm.page import Html, figure, html
 from anm.report.findings import BASELINE, SPLITS, Findings
-from anm.report.words import interval, number, reference, summary, tag
+from anm.report.numbers import interval, number
+from anm.report.words import reference, summary, tag
 from anm.stats import MARGIN
 
 LINES = ("constant", "affine", "published")

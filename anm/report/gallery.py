@@ -6,7 +6,8 @@ import numpy as np
 
 from anm.page import Html, figure
 from anm.report.findings import BASELINE, Findings
-from anm.report.words import number, tag
+from anm.report.numbers import number
+from anm.report.words import tag
 from anm.tiles import error_tiles, tiles
 
 SHOWN, FURTHER = 7, 2  # moments of a forming answer, and those of them after further steps; the exact inverse fills the eighth place

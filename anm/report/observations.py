@@ -7,7 +7,8 @@ import pandas as pd
 from anm import frames
 from anm.page import Html, paragraphs
 from anm.report.findings import BASELINE, Findings
-from anm.report.words import capital, number, percent, tag
+from anm.report.numbers import capital, number, percent
+from anm.report.words import tag
 
 LAST = 0.2  # share of training that "the end" means
 TEACHES = 0.01  # a contrastive loss below this has next to no gradient

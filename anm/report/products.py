@@ -12,7 +12,7 @@ import pandas as pd
 from anm import frames, plots
 from anm.page import Cell, Html, figure, paragraphs, table
 from anm.report.findings import BASELINE, SPLITS, Findings, seeds_of
-from anm.report.words import capital, number, span
+from anm.report.numbers import THIN, capital, number, span
 from anm.stats import MIN_SEEDS, geometric_ratio
 
 SPLIT_NAMES = {"same": "same", "harder": "harder", "hardest": "c = 0.02"}
@@ -120,7 +120,7 @@ def _thought(findings: Findings, energy: str) -> list[str]:
     thought = thought[(thought["energy"] == energy) & (thought["split"] == "hardest") & (thought["refine_steps"] == thought["refine_steps"].max())]
     scores = seeds_of(thought)
     rows = {name: geometric_ratio(scores, name, BASELINE) for name in scores if name != BASELINE and BASELINE in scores}
-    texts = [f"{name} × {number(row['ratio'], 2)} (95 % interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)})"
+    texts = [f"{name} × {number(row['ratio'], 2)} (95{THIN}% interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)})"
              for name, row in rows.items() if row["n_seeds"] >= MIN_SEEDS]
     return [f"After {thought['refine_steps'].max():.0f} further steps on c = 0.02, errors of {energy} against those of {BASELINE} as ratios of geometric means, not declared "
             f"before and not corrected: {', '.join(texts)}."] if texts else []

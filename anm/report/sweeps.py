@@ -7,7 +7,7 @@ import pandas as pd
 from anm.heatmap import heat_map
 from anm.page import Cell, Html, figure, joined, link, paragraphs, table
 from anm.report.findings import BASELINE, Findings
-from anm.report.words import counted, interval, number, shares
+from anm.report.numbers import counted, interval, number, shares
 from anm.stats import MIN_SEEDS
 from anm.sweep import Sweep
 

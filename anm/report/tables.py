@@ -8,7 +8,8 @@ from anm import frames
 from anm.page import Cell, Html, anchor, download, html, items, joined, link, paragraphs, table
 from anm.references import PUBLISHED
 from anm.report.findings import BASELINE, SPLITS, Findings, missing
-from anm.report.words import DECLARED, THEIRS, counted, details, difference, number, percent, reproduced, scale, shares, span, summary, tag, verdict
+from anm.report.numbers import counted, number, percent, shares, span
+from anm.report.words import DECLARED, THEIRS, details, difference, reproduced, scale, summary, tag, verdict
 from anm.stats import ALPHA, MARGIN, MIN_SEEDS, RESAMPLES
 from anm.trainer import BETAS, EMA_DECAY, MAX_GRAD_NORM
 

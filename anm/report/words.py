@@ -8,67 +8,16 @@ import pandas as pd
 from anm import frames
 from anm.references import IRED, PRIOR, PUBLISHED
 from anm.report.findings import BASELINE, BEST, Findings, seeds_of, unequal
+from anm.report.numbers import THIN, capital, counted, interval, number, percent, reach, span
 from anm.stats import ALPHA, MARGIN, MIN_SEEDS, geometric_ratio
 
 SUBJECT = "adversarial"  # what the study asks about
-THIN = "\u202f"  # a narrow space that does not break
 PROBLEMS = {"same": "problems as in training", "harder": "harder problems"}
 NEAR = 1.1  # within this factor of the affine fit counts as on its plateau
 THEIRS = "mlp"  # the energy that the published figures are of
 DECLARED = {"train_steps": 100_000, "batch_size": 2048, "seeds": 10, "test_problems": 20_000}  # before the runs, at n = 20
 WIDE = 10.0  # seeds that span a larger factor are compared by ratios, too
 ROUNDING = 2.0  # within this factor of LU in single precision counts as its limit
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def number(value, digits: int = 3) -> str:
-    """A number for a reader: `digits` significant ones, powers of ten written out ("2.3 × 10⁻⁶")."""
-    if value is None or not math.isfinite(value):
-        return "—"
-    if value != 0 and not 1e-4 <= abs(value) < 1e5:
-        factor, power = f"{value:.{digits - 1}e}".split("e")
-        return f"{factor} × 10{str(int(power)).translate(SUPERSCRIPTS)}".replace("-", "−")
-    value = float(f"{value:.{digits - 1}e}")
-    places = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
-    return f"{value:,.{places}f}".replace("-", "−")
-
-
-def percent(value: float, sign: bool = True) -> str:
-    """A share as percent, with its sign; hardly any is 0."""
-    if not math.isfinite(value):
-        return "—"
-    if abs(value) < 5e-7:
-        return f"0{THIN}%"
-    return f"{'−' if value < 0 else '+' if sign else ''}{number(100 * abs(value), 2)}{THIN}%"
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def shares(row) -> tuple[float, float, float]:
-    """A difference and its interval as shares of the baseline's mean; NaN where that is missing or zero."""
-    base = row["margin"] / MARGIN
-    if not (math.isfinite(base) and base > 0):
-        return math.nan, math.nan, math.nan
-    return row["relative"], row["ci_low"] / base, row["ci_high"] / base
-
-
-def interval(row) -> str:
-    """A difference in percent with its interval, or that there is none."""
-    relative, low, high = shares(row)
-    if not math.isfinite(low):
-        return f"{percent(relative)} (no interval from {counted(int(row['n_seeds']), 'seed')})"
-    return f"{percent(relative)} (95{THIN}% interval {percent(low)} to {percent(high)})"
-
-
-def span(low: float, high: float, digits: int = 4) -> str:
-    """Two numbers as "low to high", with a power of ten that they share written once."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return "—"
-    first, second = number(low, digits), number(high, digits)
-    factor, times, power = first.partition(" × ")
-    return f"{factor} to {second}" if times and second.endswith(f" × {power}") else f"{first} to {second}"
 
 
 def scale(findings: Findings) -> str:
@@ -77,8 +26,8 @@ def scale(findings: Findings) -> str:
         return "No finished run."
     params = [record["params"] for record in findings.records.values()]
     seeds = findings.scores["seed"].nunique()
-    return (f"Scale: n = {_span(p['n'] for p in params)}, {_span(p['train_steps'] for p in params)} training steps, "
-            f"batch {_span(p['batch_size'] for p in params)}, {counted(seeds, 'seed')}, {_span(findings.scores['problems'])} "
+    return (f"Scale: n = {reach(p['n'] for p in params)}, {reach(p['train_steps'] for p in params)} training steps, "
+            f"batch {reach(p['batch_size'] for p in params)}, {counted(seeds, 'seed')}, {reach(findings.scores['problems'])} "
             f"test problems a difficulty, {counted(len(params), 'run')} on {_devices(findings)}.{_short_of_declared(findings)}")
 
 
@@ -347,12 +296,6 @@ def _lacking(findings: Findings, energy: str, strategy: str) -> str:
     return f"there is no run of {' or of '.join(lacking)}" if lacking else f"{strategy} and {BASELINE} share no seed with a score"
 
 
-def _span(values) -> str:
-    """One value, or "low to high"."""
-    low, high = min(values := list(values)), max(values)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
 def _devices(findings: Findings) -> str:
     names = {(record["provenance"]["machine"].get("gpu") or record["provenance"]["machine"].get("cpu") or "?")
              for record in findings.records.values()}
@@ -362,7 +305,3 @@ def _devices(findings: Findings) -> str:
 def _machines(findings: Findings, energy: str) -> int:
     return len({(record["provenance"]["device"], str(record["provenance"]["machine"]))
                 for record in findings.records.values() if record["params"]["energy"] == energy})
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
