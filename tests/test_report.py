@@ -130,7 +130,7 @@ def test_seeds_in_two_runs_of_a_strategy_count_as_one(tmp_path):
 def test_the_plateau_is_named(tmp_path, mse, says, monkeypatch):
     write_notebook(tmp_path / "none.ipynb", make_record("none", mse=[mse] * 3))
     found = gather(tmp_path)
-    known = pd.DataFrame({"reference": ["affine", "constant"], "mse_same": [0.00956, 0.01415], "mse_harder": [0.2077, 0.229]})
+    known = pd.DataFrame({"energy": "mlp", "reference": ["affine", "constant"], "mse_same": [0.00956, 0.01415], "mse_harder": [0.2077, 0.229]})
     monkeypatch.setitem(found.__dict__, "references", known)
     assert says in plateau(found, "mlp")
 

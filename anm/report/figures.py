@@ -18,7 +18,8 @@ LINES = ("constant", "affine", "published")
 def headline(findings: Findings) -> Html:
     """MSE of every seed, both difficulties, with the reference lines; all energies in one panel."""
     draw = plots.overview if len(findings.energies) > 1 else plots.seed_points
-    panels = [(_title(findings, "", split), partial(draw, rows.dropna(subset="mse"), lines(findings, split)))
+    most = max(findings.energies, key=findings.problems, default="")  # whose reference lines are the most certain
+    panels = [(_title(findings, "", split), partial(draw, rows.dropna(subset="mse"), lines(findings, split, most)))
               for split in SPLITS for rows in [findings.scores[findings.scores["split"] == split]] if len(rows)]
     return figure("headline", panels, caption=(
         "Each mark is one seed; lower is better. Look at where the marks lie against the lines: what a constant "
@@ -53,7 +54,7 @@ def learning(findings: Findings) -> Html:
     curves, losses = frames.learning(findings.records), frames.losses(findings.records)
     panels = []
     for energy in findings.energies:
-        panels.append((_title(findings, energy, "error"), partial(plots.learning_curves, _of(curves, energy), lines(findings, "same"))))
+        panels.append((_title(findings, energy, "error"), partial(plots.learning_curves, _of(curves, energy), lines(findings, "same", energy))))
         panels.append((_title(findings, energy, "denoising loss"), partial(plots.loss_curves, _of(losses, energy), "denoise")))
     return figure("learning", panels, caption=(
         "Left: error of the averaged weights on a small frozen set while training goes on; lines are means over seeds, "
@@ -65,7 +66,7 @@ def learning(findings: Findings) -> Html:
 def thinking(findings: Findings) -> Html:
     """MSE against landscape steps at test time."""
     table = frames.landscape_steps(findings.records)
-    panels = [(_title(findings, energy, split), partial(plots.landscape_steps, _of(table, energy, split), lines(findings, split)))
+    panels = [(_title(findings, energy, split), partial(plots.landscape_steps, _of(table, energy, split), lines(findings, split, energy)))
               for energy in findings.energies for split in SPLITS]
     return figure("thinking", panels, caption=(
         "Error by the number of landscape steps a noise level when solving. A line that falls: the energy's landscape "
@@ -76,7 +77,7 @@ def thinking(findings: Findings) -> Html:
 def conditions(findings: Findings) -> Html:
     """MSE against the condition number."""
     table = frames.conditions(findings.records)
-    panels = [(_title(findings, energy, split), partial(plots.conditions, _of(table, energy, split), lines(findings, split)))
+    panels = [(_title(findings, energy, split), partial(plots.conditions, _of(table, energy, split), lines(findings, split, energy)))
               for energy in findings.energies for split in SPLITS]
     return figure("conditions", panels, caption=(
         "Error by the condition number of the problem, both axes logarithmic. The steeper the line, the more the mean "
@@ -87,10 +88,11 @@ def conditions(findings: Findings) -> Html:
 def ladder(findings: Findings) -> Html:
     """MSE at each rung of the difficulty ladder."""
     table, offsets = frames.ladder(findings.records), _offsets(findings)
-    known = {name: {offsets[split]: lines(findings, split)[name] for split in SPLITS if name in lines(findings, split)}
-             for name in LINES}
-    panels = [(_title(findings, energy, "the ladder"), partial(plots.ladder, _of(table, energy), known))
-              for energy in findings.energies]
+    panels = []
+    for energy in findings.energies:
+        on = {split: lines(findings, split, energy) for split in SPLITS}
+        known = {name: {offsets[split]: on[split][name] for split in SPLITS if name in on[split]} for name in LINES}
+        panels.append((_title(findings, energy, "the ladder"), partial(plots.ladder, _of(table, energy), known)))
     return figure("ladder", panels, caption=(
         "Error as problems get harder to the right: the offset c keeps the eigenvalues of A away from zero, and the "
         "networks saw the largest c alone. Grey marks: the references where they are known."),
@@ -128,9 +130,9 @@ def mining(findings: Findings) -> Html:
         alt="Contrastive loss, energy gap, distance and share of false negatives, by noise level and over training, one line a strategy that has negatives.")
 
 
-def lines(findings: Findings, split: str) -> dict[str, float]:
-    """The reference lines of a figure: name -> MSE, those that are known."""
-    known = {name: reference(findings, name, split) for name in LINES}
+def lines(findings: Findings, split: str, energy: str) -> dict[str, float]:
+    """The reference lines of an energy's figure: name -> MSE, those that are known."""
+    known = {name: reference(findings, name, split, energy) for name in LINES}
     return {name: value for name, value in known.items() if isfinite(value)}
 
 

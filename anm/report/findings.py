@@ -67,10 +67,12 @@ class Findings:
 
     @cached_property
     def references(self) -> pd.DataFrame:
-        """What needs no network, on the frozen problems that the runs were scored on (none for n out of bounds)."""
+        """What needs no network, on the frozen problems of each energy's runs (none for n out of bounds)."""
         if not self.records or not 1 <= self.n <= LARGEST_N:
-            return pd.DataFrame(columns=["reference", "mse_same", "mse_same_se", "mse_harder", "mse_harder_se"])
-        return reference_table(self.n, max(2, min(self.problems, MOST_PROBLEMS)))
+            return pd.DataFrame(columns=["energy", "problems", "reference", "mse_same", "mse_same_se", "mse_harder", "mse_harder_se"])
+        counts = {energy: max(2, min(self.problems(energy), MOST_PROBLEMS)) for energy in self.energies}
+        tables = {count: reference_table(self.n, count) for count in sorted(set(counts.values()))}
+        return pd.concat([tables[count].assign(energy=energy, problems=count) for energy, count in counts.items()], ignore_index=True)
 
     @cached_property
     def rivals(self) -> pd.DataFrame:
@@ -90,10 +92,9 @@ class Findings:
         """The side of the matrices; of most runs, where they differ."""
         return int(self.scores["n"].mode().iloc[0])
 
-    @property
-    def problems(self) -> int:
-        """Test problems a difficulty; the most that any run was scored on."""
-        return int(self.scores["problems"].max())
+    def problems(self, energy: str) -> int:
+        """Test problems a difficulty; the most that any run of this energy was scored on."""
+        return int(self.scores.loc[self.scores["energy"] == energy, "problems"].max())
 
     def __repr__(self) -> str:
         return f"Findings({len(self.records)} runs, {len(self.refused)} refused)"

@@ -41,12 +41,14 @@ def strategies(findings: Findings) -> Html:
     columns = ["strategy", "MSE same", "MSE harder", "difference from none, same, in % of its mean", "p (Holm)", "equivalent", "seeds", "seconds a step"]
     rows = [_strategy(findings, energy, name) for energy in findings.energies
             for name in frames.in_order(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])]
-    others = [_reference(row) for row in findings.references.to_dict("records")]
+    known = findings.references.drop_duplicates(["reference", "problems"])
+    several = known["problems"].nunique() > 1
+    others = [_reference(row, f", {row['problems']:,} problems" * several) for row in known.to_dict("records")]
     if findings.published:
         best = findings.published
         others.append([f"published: {best.method}", _given(best.mse_same), _given(best.mse_harder), *[None] * 5])
     kinds = [""] * len(rows) + ["reference"] * len(others)
-    return table("Strategies, and what needs no network of ours", columns, rows + others, kinds=kinds)
+    return table("Strategies; below them what needs no network of ours, ± its standard error over problems", columns, rows + others, kinds=kinds)
 
 
 def published(findings: Findings) -> Html:
@@ -211,9 +213,9 @@ def _effect(row) -> Cell:
     return _ranged(percent(relative), f"{percent(low)} to {percent(high)}", relative)
 
 
-def _reference(row: dict) -> list:
+def _reference(row: dict, on: str) -> list:
     scores = [_ranged(number(row[f"mse_{s}"], 4), f"± {number(row[f'mse_{s}_se'], 2)}", row[f"mse_{s}"]) for s in SPLITS]
-    return [LABELS.get(row["reference"], row["reference"].replace("_", " ")), *scores, *[None] * 5]
+    return [LABELS.get(row["reference"], row["reference"].replace("_", " ")) + on, *scores, *[None] * 5]
 
 
 def _given(value: float) -> Cell | None:

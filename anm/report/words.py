@@ -144,7 +144,7 @@ def details(findings: Findings, energy: str) -> list[str]:
 def plateau(findings: Findings, energy: str) -> str:
     """Where the strategies stand beside the affine fit of two numbers and the constant answer."""
     means = summary(findings, energy, "same")
-    affine, constant = reference(findings, "affine", "same"), reference(findings, "constant", "same")
+    affine, constant = (reference(findings, name, "same", energy) for name in ("affine", "constant"))
     if means.empty or not affine > 0:
         return ""
     best, worst = means.loc[means["mean"].idxmin()], means["mean"].max()
@@ -256,11 +256,11 @@ def summary(findings: Findings, energy: str, split: str) -> pd.DataFrame:
     return table[(table["energy"] == energy) & (table["split"] == split)] if len(table) else table
 
 
-def reference(findings: Findings, name: str, split: str) -> float:
-    """A reference's MSE on a split (`published`: the best published figure); NaN where there is none."""
+def reference(findings: Findings, name: str, split: str, energy: str) -> float:
+    """A reference's MSE on the problems of an energy's runs (`published`: the best published figure); NaN where there is none."""
     if name == "published":
         return getattr(findings.published, f"mse_{split}", math.nan)
-    table = findings.references.set_index("reference")
+    table = findings.references[findings.references["energy"] == energy].set_index("reference")
     return float(table.loc[name, f"mse_{split}"]) if name in table.index else math.nan
 
 
