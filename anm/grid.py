@@ -82,6 +82,8 @@ def read_grid(path: str | Path, name: str | None = None) -> Grid:
 
 def canonical(axis: str, values: list, settings: dict) -> tuple:
     """An axis's values as a record spells them, none twice. Raises `ParamError` on one that is not allowed."""
+    if axis == "mining_levels":  # whether there are so many levels shows in each run, where they may be an axis too
+        settings = settings | {"noise_levels": 1000}
     return tuple(dict.fromkeys(getattr(RunParams(**settings | {axis: value}), axis) for value in values))
 
 

@@ -52,7 +52,7 @@ def compare_cell(grid: Grid, strategy: str, values: dict[str, Any], scores: pd.D
     params = grid.params(strategy, values)
     mine, base = rows_of(grid, params, scores), rows_of(grid, grid.params(BASELINE, values), scores)
     about = {"strategy": strategy, "energy": params.energy} | values
-    about |= {"planned": grid_run(grid, strategy, values, Path(), None).path.name, "run": ", ".join(sorted(set(mine["run"])))}
+    about |= {"planned": grid_run(grid, strategy, values, Path(), None).path.name, "runs": tuple(sorted(set(mine["run"])))}
     rows = []
     for split in SPLITS:
         cell, none = (by_seed(part[part["split"] == split]) for part in (mine, base))

@@ -103,6 +103,13 @@ def test_what_cannot_be_run_is_refused_with_the_reason(text, said, tmp_path):
     assert said in str(caught.value)
 
 
+def test_levels_are_checked_against_the_levels_of_each_run(tmp_path):
+    text = "grid: {noise_levels: [20], mining_levels: ['0-19']}"
+    assert [run.params.mining_levels for run in grid_runs(read_grid(written(tmp_path, text)), tmp_path) if run.params.strategy != "none"] == ["0-19"]
+    with pytest.raises(ParamError, match="must be within the noise levels, 0-9"):
+        grid_runs(read_grid(written(tmp_path, "grid: {mining_levels: ['0-19']}")), tmp_path)
+
+
 def test_a_name_that_no_folder_should_have(tmp_path):
     with pytest.raises(ParamError, match="called by its file's name"):
         read_grid(written(tmp_path, name="a b.yaml"))

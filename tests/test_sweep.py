@@ -51,7 +51,7 @@ def test_a_cell_is_compared_with_none_at_its_own_settings(folder):
         assert row["mean_difference"] == pytest.approx(EFFECT[steps], abs=1e-4)
         assert row["relative"] == pytest.approx(row["mean_difference"] / row["mse_none"])
         assert row["mse_none"] == pytest.approx(LEVEL[batch], rel=0.1) and row["ci_low"] < row["mean_difference"] < row["ci_high"]
-        assert row["run"] == f"adversarial-mlp-mining_opt_steps{steps}-batch_size{batch}.ipynb"
+        assert row["runs"] == (f"adversarial-mlp-mining_opt_steps{steps}-batch_size{batch}.ipynb",)
 
 
 def test_every_cell_of_a_difficulty_is_in_one_family(folder):
@@ -99,7 +99,7 @@ def test_a_cell_is_what_two_arms_of_a_study_would_be(folder):
     scores = collect_runs(folder)[0]
     row = read_sweep(folder, scores).cells.iloc[0]
     same = scores[scores["split"] == "same"].set_index("seed")
-    mine, none = (same[same["run"] == name]["mse"] for name in (row["run"], "none-mlp-batch_size8.ipynb"))
+    mine, none = (same[same["run"] == name]["mse"] for name in (*row["runs"], "none-mlp-batch_size8.ipynb"))
     by_hand = compare_pair(mine.rename("a"), none.rename("b"), none.mean())
     for name in ("mean_difference", "ci_low", "ci_high", "p", "p_tost"):
         assert row[name] == pytest.approx(by_hand[name])

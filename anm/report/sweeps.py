@@ -99,8 +99,7 @@ def _title(sweep: Sweep, apart: list[str], values: tuple) -> str:
 
 
 def _notebooks(row: dict, paths: dict) -> Html | str:
-    runs = [name for name in row["run"].split(", ") if name]
-    return joined(link(paths[name], name) for name in runs) if runs else f"{row['planned']} (not run)"
+    return joined(link(paths[name], name) for name in row["runs"]) if row["runs"] else f"{row['planned']} (not run)"
 
 
 def _number(value: float) -> Cell | None:
