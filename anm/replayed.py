@@ -33,19 +33,14 @@ class Replayed:
         if self.steps == WARM_UP:
             self.replay = self.checked_recording()
         self.steps += 1
-        self.step(self.replay or self.training.compute)
-
-    def step(self, compute: Callable[[], None]) -> None:
-        """One step of the training, its work done by `compute`."""
-        self.training.tell_step()
-        compute()
+        self.training.update(self.replay)
 
     def checked_recording(self) -> Callable[[], None] | None:
         """The recording of a step, if two of it end where two steps without it do; changes nothing in the training."""
         training, before = self.training, Snapshot(self.training)
         replay, reason = None, ""
         try:
-            expected = self.end_of_steps(training.compute)
+            expected = self.end_of_steps(None)
             before.restore()
             replay = record(training)
             replaced = before.replaced()
@@ -61,10 +56,10 @@ class Replayed:
         self.say("steps are replayed from a CUDA graph" if replay else f"steps are launched kernel by kernel: no CUDA graph{reason}")
         return replay
 
-    def end_of_steps(self, compute: Callable[[], None]) -> dict[str, Tensor]:
+    def end_of_steps(self, compute: Callable[[], None] | None) -> dict[str, Tensor]:
         """Copies of what `CHECKED` steps leave."""
         for _ in range(CHECKED):
-            self.step(compute)
+            self.training.update(compute)
         return Snapshot(self.training).tensors
 
 

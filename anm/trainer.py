@@ -1,6 +1,7 @@
 """The training loop: one stack of seeds, averaged weights, checkpoints that resume."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -88,17 +89,17 @@ class Training:
         landscape = self.model.landscape(self.model.encode(A), t)
         return Mine(A, x0, t, landscape, self.schedule, p, self.streams, self.miner_state), eps
 
-    def update(self) -> None:
-        """One optimiser step."""
+    def update(self, compute: Callable[[], None] | None = None) -> None:
+        """One optimiser step, its work done by `compute` or by a recording of it."""
         self.tell_step()
-        self.compute()
+        (compute or self.compute)()
+        self.step += 1
 
     def tell_step(self) -> None:
         """Put the numbers that differ from step to step where `compute` reads them."""
         self.now["contrastive_weight"].fill_(contrastive_weight(self.params, self.step))
-        self.step += 1
-        self.now["step"].fill_(self.step)
-        self.now["forget"].fill_(1 - decay_at(self.step))
+        self.now["step"].fill_(self.step + 1)
+        self.now["forget"].fill_(1 - decay_at(self.step + 1))
 
     def compute(self) -> None:
         """The work of a step: the same operations on the same tensors every time, so that a GPU can replay them."""
@@ -277,7 +278,8 @@ def load(path, device: str = "auto") -> Solver:
     Raises `CheckpointError` on a file that is missing, damaged or foreign.
     """
     saved = checkpoint.read(path)
-    params = RunParams(**saved["params"].resolved() | {"device": device, "compile": "auto"})
+    compile = "no" if saved["params"].compile == "no" else "auto"  # "yes" was said of another machine
+    params = RunParams(**saved["params"].resolved() | {"device": device, "compile": compile})
     training = Training(params)
     with checkpoint.taking_over(saved):
         training.average.load_state_dict(saved["average"])

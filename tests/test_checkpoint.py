@@ -292,6 +292,14 @@ def test_what_killed_processes_left_is_cleared_once_nobody_can_be_writing_it(par
     assert not old.exists() and new.exists()
 
 
+def test_a_run_that_was_compiled_loads_where_there_is_no_compiler(params, monkeypatch):
+    path = save(params, 6, Training(params).state())
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"params": content["params"].replace('"compile": "no"', '"compile": "yes"')}, path)
+    monkeypatch.setattr("anm.params.can_compile", lambda device: False)
+    assert anm.load(path, device="cpu").params.compile == "auto"
+
+
 def test_a_loaded_solver_is_the_trained_one(params):
     solver = silent_train(params)
     loaded = anm.load(checkpoints(run_folder(params))[0], device="cpu")

@@ -89,8 +89,7 @@ def test_a_faithful_recording_is_used_and_leaves_what_steps_without_it_leave(str
     plain, _ = trained(monkeypatch, tmp_path, None, strategy)
     solver, lines = trained(monkeypatch, tmp_path, record, strategy)
     assert lines == [FAITHFUL] and same_bits(weights(plain), weights(solver)) and str(plain.history) == str(solver.history)
-    first = WARM_UP + 1
-    assert replays == [first, first + 1, *range(first, 13)] and CHECKED == 2  # two to check it, then all that are left
+    assert replays == [WARM_UP, WARM_UP + 1, *range(WARM_UP, 12)] and CHECKED == 2  # two to check it, then all that are left
 
 
 def stale_problems(training):
