@@ -43,8 +43,8 @@ def test_a_pause_ends_with_an_error_inside_it_too(passes):
     assert clock.timing["step_seconds"] == 0
 
 
-def test_a_window_in_which_the_machine_slept_does_not_set_the_price():
-    assert seconds_per_step({"windows": [0.3, 0.2, 3600.0, 0.2, 0.25]}) == 0.25
+def test_windows_in_which_the_machine_did_something_else_do_not_set_the_price():
+    assert seconds_per_step({"windows": [0.3, 0.2, 3600.0, 0.25, 0.2, 0.21, 0.6, 0.8]}) == 0.21
     assert seconds_per_step({"windows": []}) is None
 
 

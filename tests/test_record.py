@@ -40,7 +40,7 @@ def test_a_record_goes_through_a_real_kernel_unchanged(tmp_path):
 
 def test_a_run_s_record_has_its_parts_in_their_places():
     parts = make_record("random", seeds=(1, 5))
-    timing = {"step_seconds": 10.0, "windows": [0.01, 0.02, 9.0], "resumed": 3}
+    timing = {"step_seconds": 10.0, "windows": [0.02, 0.02, 9.0], "resumed": 3}
     solver = SimpleNamespace(device="cpu", step=500, history=parts["curves"], timing=timing,
                              params=RunParams(strategy="random", seeds="1,5", n=4, train_steps=500))
     record = run_record(solver, Evaluation(parts["results"], parts["landscape"], 2.5), datetime.now(timezone.utc))
