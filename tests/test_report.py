@@ -286,8 +286,10 @@ def test_energies_come_in_the_studys_order_each_with_a_verdict(tmp_path):
         write_notebook(tmp_path / f"run{place}.ipynb", record)
     found = gather(tmp_path)
     assert found.energies == ["mlp", "bilinear", "residual"]
-    short, *each = verdict(found).splitlines()
-    assert short == "In short, on problems as in training, adversarial mining has no answer yet with mlp and bilinear and residual." and len(each) == 3
+    same, harder, *each = verdict(found).splitlines()
+    assert same == "On problems as in training, adversarial mining has no answer yet with mlp and bilinear and residual." and len(each) == 3
+    assert harder == same.replace("problems as in training", "harder problems")
+    assert each[0] not in str(tables.answer(found)) and each[0].partition(":")[0] in str(tables.beside(found)), "the first screen has room for the sum alone"
 
 
 def test_in_short_energies_with_one_outcome_stand_together(tmp_path):
@@ -295,7 +297,8 @@ def test_in_short_energies_with_one_outcome_stand_together(tmp_path):
         for strategy, factor in {"none": 1.0, "adversarial": change}.items():
             mse = [factor * (0.01 + 1e-5 * ((3 * seed) % 7)) for seed in range(6)]
             write_notebook(tmp_path / f"{strategy}-{energy}.ipynb", make_record(strategy, seeds=range(6), energy=energy, mse=mse))
-    assert verdict(gather(tmp_path)).splitlines()[0] == "In short, on problems as in training, adversarial mining hurts with mlp and bilinear; helps with residual."
+    assert verdict(gather(tmp_path)).splitlines()[0] == ("On problems as in training, adversarial mining hurts (+5.0\u202f%) with mlp and bilinear; "
+                                                         "helps (−10\u202f%) with residual.")
 
 
 def test_a_study_of_another_strategy_is_about_that_one(tmp_path):

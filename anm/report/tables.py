@@ -9,7 +9,7 @@ from anm.page import Cell, Html, anchor, download, html, items, joined, link, pa
 from anm.references import PUBLISHED
 from anm.report.findings import BASELINE, SPLITS, Findings, missing
 from anm.report.numbers import counted, number, percent, shares, span
-from anm.report.words import DECLARED, THEIRS, details, difference, reproduced, scale, summary, tag, verdict
+from anm.report.words import DECLARED, THEIRS, answers, details, difference, in_short, reproduced, scale, summary, tag, verdict
 from anm.stats import ALPHA, MARGIN, MIN_SEEDS, RESAMPLES
 from anm.trainer import BETAS, EMA_DECAY, MAX_GRAD_NORM
 
@@ -26,14 +26,15 @@ def answer(findings: Findings) -> Html:
     lacks, refused = len(missing(findings)), len(findings.refused)
     counts = [counted(refused, "notebook") + " refused"] * bool(refused) + [counted(lacks, "gap") + " in the evidence"] * bool(lacks)
     notice = html('<p class="notice">{}: <a href="#what-is-missing">what is missing</a></p>', ", ".join(counts))
-    return Html("\n").join([paragraphs([scale(findings)], "scale"), paragraphs(verdict(findings).split("\n"), "verdict"),
+    return Html("\n").join([paragraphs([scale(findings)], "scale"), paragraphs(in_short(findings) or verdict(findings).split("\n"), "verdict"),
                             notice if counts else Html("")])
 
 
 def beside(findings: Findings) -> Html:
     """What goes with the verdict, an energy at a time."""
-    return joined(html("{}{}", paragraphs([energy] if len(findings.energies) > 1 else [], "energy"),
-                       items(details(findings, energy), "findings")) for energy in findings.energies)
+    several = len(findings.energies) > 1
+    return joined(html("{}{}", paragraphs([energy] if several else [], "energy"), items([*(answers(findings, energy) if several else []), *details(findings, energy)], "findings"))
+                  for energy in findings.energies)
 
 
 def strategies(findings: Findings) -> Html:

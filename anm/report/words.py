@@ -42,9 +42,14 @@ def _short_of_declared(findings: Findings) -> str:
 
 
 def verdict(findings: Findings) -> str:
-    """The answer in words: one line for all energies together where there are several, then one line each."""
-    answers = [answer(findings, energy, strategy) for strategy in subjects(findings) for energy in findings.energies]
-    return "\n".join([*in_short(findings), *answers]) or "No answer yet: there is no finished run."
+    """The answer in words: all energies together where there are several, then one line each."""
+    each = [text for energy in findings.energies for text in answers(findings, energy)]
+    return "\n".join([*in_short(findings), *each]) or "No answer yet: there is no finished run."
+
+
+def answers(findings: Findings, energy: str) -> list[str]:
+    """Whether mining helps with one energy, on problems as in training, one sentence a strategy."""
+    return [answer(findings, energy, strategy) for strategy in subjects(findings)]
 
 
 def subjects(findings: Findings) -> list[str]:
@@ -53,23 +58,27 @@ def subjects(findings: Findings) -> list[str]:
 
 
 def in_short(findings: Findings) -> list[str]:
-    """The outcomes of all energies in one sentence a strategy."""
+    """The outcomes of all energies, a sentence for each strategy and difficulty; nothing where there is one energy."""
     found = []
     for strategy in subjects(findings) if len(findings.energies) > 1 else ():
-        energies: dict[str, list[str]] = {}
-        for energy in findings.energies:
-            energies.setdefault(_in_a_word(findings, energy, strategy), []).append(energy)
-        parts = [f"{word} with {' and '.join(names)}" for word, names in energies.items()]
-        found.append(f"In short, on {PROBLEMS['same']}, {strategy} mining {'; '.join(parts)}.")
+        for split, problems in PROBLEMS.items():
+            energies: dict[str, list[str]] = {}
+            for energy in findings.energies:
+                energies.setdefault(_in_a_word(findings, energy, strategy, split), []).append(energy)
+            parts = [f"{word} with {' and '.join(names)}" for word, names in energies.items()]
+            found.append(f"On {problems}, {strategy} mining {'; '.join(parts)}.")
     return found
 
 
-def _in_a_word(findings: Findings, energy: str, strategy: str) -> str:
-    row = difference(findings, energy, strategy, "same")
+def _in_a_word(findings: Findings, energy: str, strategy: str, split: str) -> str:
+    """A comparison's outcome as what the strategy does; where a difference was shown, with its size."""
+    row = difference(findings, energy, strategy, split)
     if row is None or not row["claim"] or unequal(findings, energy):
         return "has no answer yet"
-    if rounding(findings, energy):
+    if split == "same" and rounding(findings, energy):
         return "cannot be told from rounding"
+    if row["significant"]:
+        return f"{_judgement(row)} ({percent(row['relative'])})"
     return _judgement(row).partition(":")[0]
 
 
