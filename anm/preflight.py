@@ -38,6 +38,8 @@ def describe_code(package: Path = PACKAGE) -> str:
     commit, dirty = git_state(package)
     if commit is None:
         return "code: not under version control; the record cannot say which code ran"
+    if dirty is None:
+        return f"code: commit {commit[:12]}; git does not say whether files differ from it, and so neither will the record"
     if not dirty:
         return f"code: commit {commit[:12]}, nothing uncommitted"
     changed = run_git(package, "status", "--porcelain", "--", ":/", ":(top,exclude)reports") or ""

@@ -8,7 +8,7 @@ import torch
 
 from anm import preflight as room
 from anm.params import RunParams
-from anm.preflight import ARRAYS, Unfit, checkpoint_bytes, describe_code, preflight
+from anm.preflight import Unfit, checkpoint_bytes, describe_code, preflight
 
 @pytest.fixture(autouse=True)
 def no_slurm(monkeypatch):
@@ -78,6 +78,11 @@ def test_everything_that_is_wrong_is_said_at_once(params, tmp_path, monkeypatch)
     monkeypatch.setattr(room, "NEEDED", ("no_such_package",))
     (tmp_path / "file").write_text("")
     assert len(refusal(params, tmp_path / "file" / "folder").splitlines()) == 2
+
+
+def test_what_git_does_not_tell_is_said(monkeypatch):
+    monkeypatch.setattr("anm.preflight.git_state", lambda package: ("abc", None))
+    assert "git does not say whether files differ" in describe_code()
 
 
 def test_the_estimate_of_a_checkpoint_is_what_one_weighs(params, tmp_path):
