@@ -129,8 +129,8 @@ class Solver:
     @classmethod
     def of(cls, model: Energy, **settings) -> "Solver":
         """A solver around an energy that no run here has trained; `settings` as in `RunParams`, landscape_steps say."""
-        known = [name for name, energy in CHOICES["energy"].items() if type(model) is energy]
-        settings = dict(zip(("energy",), known)) | {"n": model.n, "noise_levels": model.noise_levels, "seeds": f"0-{model.stack - 1}"} | settings
+        known = {"energy": name for name, energy in CHOICES["energy"].items() if type(model) is energy}
+        settings = known | {"n": model.n, "noise_levels": model.noise_levels, "seeds": f"0-{model.stack - 1}"} | settings
         params = RunParams(**settings)
         device = params.torch_device()
         return cls(params, model.to(device).requires_grad_(False), Schedule(model.noise_levels).to(device))
