@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from anm.record import MIME, read_run
 from anm.report import build_report, gather
 from anm.schema import clean
 
-REPORTS = Path(__file__).resolve().parents[1] / "reports"
+PROJECT = Path(__file__).resolve().parents[1]
+REPORTS = PROJECT / "reports"
 PAGE, RUNS = REPORTS / "summary.html", REPORTS / "cpu"
 
 
@@ -54,6 +56,48 @@ def test_a_notebook_that_is_gone_or_one_changed_number_is_noticed(tmp_path):
     assert len(shown_fingerprints(PAGE) - set(gather(tmp_path / "cpu").fingerprints.values())) == 2
 
 
+def numbers(text: str) -> list[Decimal]:
+    """The numbers in a cell of a table, in order, with as many digits as are written."""
+    return [Decimal(number) for number in re.findall(r"[-+]?\d+(?:\.\d+)?(?:e-?\d+)?", text.replace("\N{MINUS SIGN}", "-"))]
+
+
+def same_as_written(value: float, written: Decimal) -> bool:
+    """Whether a value rounds to what is written; in hundreds, the last zeros are no digits."""
+    last = (written.normalize() if abs(written) >= 100 else written).as_tuple().exponent
+    return abs(Decimal(value) - written) <= Decimal((0, (6,), last - 1))  # half of the last digit, or a little more where it was rounded twice
+
+
+def table_rows(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if line.startswith("| `")]
+
+
+def test_the_answer_in_the_readme_has_the_records_numbers():
+    findings, text = gather(RUNS), (PROJECT / "README.md").read_text()
+    rows = table_rows(text.partition("## The answer so far")[2].partition("\n## ")[0])
+    means = findings.summary.set_index(["energy", "split", "strategy"])["mean"]
+    pairs = findings.comparison[findings.comparison["against"] == "none"].set_index(["energy", "split", "strategy"])
+    assert len(rows) == 2 * len(findings.energies)
+    for where, *shown, difference in rows:
+        energy, split = re.findall(r"`(\w+)`", where)
+        for strategy, mean in zip(("none", "random", "adversarial"), shown, strict=True):
+            assert same_as_written(means[energy, split, strategy], *numbers(mean)), (where, strategy)
+        pair = pairs.loc[energy, split, "adversarial"]
+        relative, low, high, p, *_ = numbers(difference)
+        percent = 100 / means[energy, split, "none"]
+        assert same_as_written(100 * pair["relative"], relative) and same_as_written(pair["p_holm"], p), where
+        for bound, written in ((pair["ci_low"], low), (pair["ci_high"], high)):
+            assert same_as_written(percent * bound, written), (where, percent * bound, written)
+
+
+def test_the_figures_to_expect_are_the_records():
+    means = gather(RUNS).summary.set_index(["energy", "strategy", "split"])["mean"]
+    rows = [row for row in table_rows((PROJECT / "docs/reproduce.md").read_text()) if row[0].strip("`") in means.index.levels[0]]
+    assert len(rows) == len(means) / 2
+    for energy, strategy, same, harder in rows:
+        for split, written in (("same", same), ("harder", harder)):
+            assert same_as_written(means[energy.strip("`"), strategy, split], *numbers(written)), (energy, strategy, split)
+
+
 @pytest.mark.parametrize("path", sorted([*RUNS.glob("*.ipynb"), *RUNS.glob("direct*.json")]), ids=lambda path: path.name)
 def test_every_recorded_run_was_made_with_committed_code(path):
     provenance = (read_run if path.suffix == ".ipynb" else read_direct)(path)["provenance"]
@@ -62,8 +106,8 @@ def test_every_recorded_run_was_made_with_committed_code(path):
 
 def test_it_is_small_enough_for_everybody_s_clone():
     assert PAGE.stat().st_size < 5_000_000
-    tracked = subprocess.run(["git", "ls-files", "-z", "reports"], cwd=REPORTS.parent, capture_output=True, text=True, check=True).stdout
-    assert sum((REPORTS.parent / name).stat().st_size for name in tracked.split("\0") if name) < 20_000_000
+    tracked = subprocess.run(["git", "ls-files", "-z", "reports"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert sum((PROJECT / name).stat().st_size for name in tracked.split("\0") if name) < 20_000_000
 
 
 @pytest.mark.parametrize("path", sorted(RUNS.glob("*.pt")), ids=lambda path: path.name)
