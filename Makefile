@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 STUDY  ?= quick
 STRATEGIES ?= none random adversarial
-GRID   ?= params/sweeps/mining.yaml
+GRID   ?= params/sweeps/mining-small.yaml
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.anm-ready
 
@@ -29,15 +29,15 @@ report: $(READY) ## the quick study, run where it is not finished, and its repor
 ifeq ($(STUDY),quick)
 	@$(PY) -m anm.study run --study quick --strategy $(STRATEGIES); \
 	ran=$$?; [ $$ran != 75 ] || { echo "interrupted; make report goes on from here" >&2; exit 75; }; \
-	$(PY) -m anm.study report --study quick && exit $$ran
+	$(PY) -m anm.study report --study quick --strategy $(STRATEGIES) && exit $$ran
 else
-	@$(PY) -m anm.study report --study $(STUDY)
+	@$(PY) -m anm.study report --study $(STUDY) --strategy $(STRATEGIES)
 endif
 
 test: $(READY) ## everything the project checks
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-sweep: $(READY) ## the runs of a grid that are not finished, and its report: make sweep GRID=params/sweeps/mining.yaml
+sweep: $(READY) ## the runs of a grid that are not finished, and its report: make sweep GRID=params/sweeps/mining-small.yaml
 	@$(PY) -m anm.study run --grid $(GRID); \
 	ran=$$?; [ $$ran != 75 ] || { echo "interrupted; the same command goes on from here" >&2; exit 75; }; \
 	$(PY) -m anm.study report --grid $(GRID) && exit $$ran

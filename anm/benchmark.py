@@ -151,7 +151,7 @@ def roofline(table: pd.DataFrame, ax=None):
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table as README shows it."""
+    """The table in Markdown."""
     columns = {
         "energy": "energy", "strategy": "strategy", "seeds": "seeds", "batch": "batch", "n": "n", "step_ms": "ms a step",
         "rows_per_s": "rows/s", "floor_ms": "floor, ms", "fraction_of_floor": "of the floor", "textbook_ms": "textbook, ms",

@@ -2,7 +2,7 @@
 
 What an energy and its descent add is what it falls short of them at the same size and training.
 
-    python -m anm.direct -f params/bilinear.yaml reports/cpu/direct.json
+    python -m anm.direct -f params/bilinear.yaml mine/cpu/direct.json
 
 trains and scores one as the run of those parameters would be; a report of the file's folder shows it.
 """

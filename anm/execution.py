@@ -57,6 +57,7 @@ def only_writer(path: Path, stop: StopRequest, wait: float, say=print):
 
     The lock dies with its process, so none is ever left over. Raises `Busy`, naming who holds it.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.parent / f".{path.stem}.lock"
     with open(lock, "a+") as file:
         deadline = time.monotonic() + wait

@@ -55,7 +55,7 @@ class Grid:
         return {axis: usual[axis] if usual[axis] in values else values[0] for axis, values in self.axes.items()}
 
 
-def read_grid(path: str | Path, name: str | None = None) -> Grid:
+def read_grid(path: str | Path) -> Grid:
     """The sweep in a YAML file, called by the file's name. Raises `ParamError` on anything that cannot be run."""
     path = Path(path)
     parts = load_yaml(path)
@@ -73,11 +73,10 @@ def read_grid(path: str | Path, name: str | None = None) -> Grid:
     for axis in axes:
         if axis in NOT_IDENTITY | {"strategy", "seeds"} or axis in settings:
             raise ParamError(f"{path}: grid: {axis} cannot be an axis, because it is {'a setting too' if axis in settings else 'no choice of how to train'}")
-    name = name or path.stem
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ParamError(f"{path}: a sweep is called by its file's name, which must be of letters, digits, dots and dashes")
-    settings = {"checkpoint_dir": f"checkpoints/{name}"} | settings
-    return Grid(name, tuple(dict.fromkeys(strategies)), {axis: canonical(axis, values, settings) for axis, values in axes.items()}, settings)
+    settings = {"checkpoint_dir": f"checkpoints/{path.stem}"} | settings
+    if set(strategies) == {BASELINE}:
+        raise ParamError(f"{path}: strategies: must name one besides {BASELINE}, which every sweep runs to compare with")
+    return Grid(path.stem, tuple(strategy for strategy in dict.fromkeys(strategies) if strategy != BASELINE), {axis: canonical(axis, values, settings) for axis, values in axes.items()}, settings)
 
 
 def canonical(axis: str, values: list, settings: dict) -> tuple:
@@ -88,10 +87,15 @@ def canonical(axis: str, values: list, settings: dict) -> tuple:
 
 
 def grid_runs(grid: Grid, reports: Path, seeds: str | None = None) -> list[Run]:
-    """Every run of a sweep: the baselines first, then the cells. Other `seeds` than the sweep's own make further notebooks."""
+    """Every run of a sweep: the baselines first, then the cells. Other `seeds` than the sweep's own make further notebooks.
+
+    Raises `ParamError` on too many of them, and on a name that cannot be a folder's.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", grid.name):
+        raise ParamError(f"{grid.name}: a sweep is called by its file's name, which must be of letters, digits, dots and dashes")
     if len(grid.cells()) > LARGEST:
         raise ParamError(f"{grid.name}: {len(grid.cells()):,} runs; a sweep has at most {LARGEST:,}")
-    wanted = [(BASELINE, values) for _, values in grid.cells()] + [cell for cell in grid.cells() if cell[0] != BASELINE]
+    wanted = [(BASELINE, values) for _, values in grid.cells()] + grid.cells()
     runs = {run.path: run for run in (grid_run(grid, strategy, values, reports, seeds) for strategy, values in wanted)}
     return list(runs.values())
 

@@ -29,11 +29,17 @@ def heat_map(cells: pd.DataFrame, x: str, y: str, ax=None):
         _cell(ax, columns.index(cell[x]), rows.index(cell[y]), cell, limit)
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(-0.5, len(rows) - 0.5)
-    ax.set_xticks(range(len(columns)), [plain(value, 16) for value in columns])
-    ax.set_yticks(range(len(rows)), [plain(value, 16) for value in rows])
+    ax.set_xticks(range(len(columns)), _labels(columns))
+    ax.set_yticks(range(len(rows)), _labels(rows))
     ax.set(xlabel=x, ylabel=y)
     ax.grid(visible=False)
     return ax
+
+
+def _labels(values: list) -> list[str]:
+    """Values as short labels, numbered where they begin alike."""
+    labels = [plain(value, 16) for value in values]
+    return labels if len(set(labels)) == len(labels) else [f"{place}: {plain(value, 13)}" for place, value in enumerate(values, 1)]
 
 
 def _cell(ax, column: int, row: int, cell: dict, limit: float) -> None:

@@ -115,7 +115,7 @@ def parse_folder(value) -> str:
 
 
 class RunParams(BaseModel):
-    """The settings of one run; the defaults are the quick scale.
+    """The settings of one run; with the defaults, a first look that takes minutes.
 
     Values may come as numbers or as their spelling (papermill guesses types, YAML 1.1 reads 1e-4 as text).
     Raises `ParamError` on an unknown name or a value that is not allowed, naming all that are wrong.
@@ -242,13 +242,17 @@ class RunParams(BaseModel):
 
 
 def check_writable(name: str, folder: str) -> None:
-    """Raises `ParamError` unless a file can be made in the folder, which is made if it is missing."""
+    """Raises `ParamError` unless a file can be made in the folder or, while it is missing, in the first one above it."""
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=nearest(Path(folder))):
             pass
     except OSError as error:
         raise ParamError(f"{name} = {folder!r}: must be a folder that can be written to ({error.strerror})") from None
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the first above it that exists."""
+    return next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
 
 
 def shown(value) -> str:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from anm.miners import unused
 from anm.params import NOT_IDENTITY, ParamError, RunParams, closest, load_yaml, parse_seeds, spell_seeds
 from anm.record import read_run
 from anm.schema import RecordError
@@ -38,7 +39,18 @@ def plan(study: str, strategies=STRATEGIES, files=(), settings=(), seeds=None, c
         raise ParamError(f"study = {study!r}: must be a name of letters, digits, dots and dashes")
     folder = (reports or ROOT / "reports") / study
     per_strategy = [plan_strategy(study, strategy, list(files), dict(settings), seeds, chunks, folder) for strategy in strategies]
+    check_alike([runs[0].params for runs in per_strategy])
     return [run for chunk in zip(*per_strategy, strict=True) for run in chunk]
+
+
+def check_alike(arms: list[RunParams]) -> None:
+    """Raises `ParamError` where strategies that are to be compared differ in another setting that they use."""
+    for name in [name for name in RunParams.model_fields if name not in INCIDENTAL | {"strategy"}]:
+        values = {arm.strategy: getattr(arm, name) for arm in arms if name not in unused(arm.strategy)}
+        if len(set(values.values())) > 1:
+            each = ", ".join(f"{value!r} for {strategy}" for strategy, value in values.items())
+            raise ParamError(f"{name} = {each}: strategies are compared at the same settings; give this one for all of them, by -p {name} ... "
+                             "or in a file with -f, or ask for the strategies one by one")
 
 
 def plan_strategy(study: str, strategy: str, files: list, settings: dict, seeds, chunks: int, folder: Path) -> list[Run]:

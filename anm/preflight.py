@@ -10,7 +10,7 @@ import torch
 
 from anm.checkpoint import KEPT
 from anm.miners import unused
-from anm.params import ParamError, RunParams, check_writable, chosen
+from anm.params import ParamError, RunParams, check_writable, chosen, nearest
 from anm.provenance import PACKAGE, git_state, run_git
 
 NEEDED = ("papermill", "nbclient", "nbformat", "ipykernel", "jupyter_client", "scipy", "pandas", "statsmodels", "matplotlib", "sklearn")
@@ -87,11 +87,6 @@ def check_folders(params: RunParams, reports: Path) -> list[str]:
             problems.append(f"{folder}: {free / 2**20:.0f} MiB free, and the run needs about {needed / 2**20:.0f} MiB there; "
                             "delete what is old, or give another folder (-p checkpoint_dir ..., --reports ...)")
     return problems
-
-
-def nearest(folder: Path) -> Path:
-    """The folder, or the first above it that exists."""
-    return next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
 
 
 def checkpoint_bytes(params: RunParams) -> int:

@@ -21,7 +21,7 @@ UNFINISHED = ".part.ipynb"
 FAILED = "failed: "
 # Columns of a collection that every run has; settings follow.
 COLUMNS = ["run", "strategy", "energy", "n", "train_steps", "seed", "split", "offset", "problems", "mse", "mse_se",
-           "residual", "seconds_per_step", "device", "git_commit", "path"]
+           "residual", "seconds_per_step", "device", "drawn_on", "git_commit", "git_dirty", "path"]
 
 
 class Refused(NamedTuple):
@@ -105,7 +105,7 @@ def notebook_outputs(path: str | Path) -> list[dict]:
 def collect_runs(folder: str | Path) -> tuple[pd.DataFrame, list[Refused]]:
     """Scores of all executed notebooks in a folder, one row per (run, seed, split), and what was refused.
 
-    Columns: `COLUMNS` (run is the file's name), then the other settings that shape the weights. Two runs that
+    Columns: `COLUMNS` (run is the file's name; drawn_on: what the random numbers come from, any CPU or one kind of GPU), then the other settings that shape the weights. Two runs that
     claim one seed under the same settings are both refused, since nobody can say which one counts.
     Raises `RecordError` if there is no such folder.
     """
@@ -163,7 +163,7 @@ def tidy_rows(path: Path, record: dict) -> list[dict]:
     """A record's scores as rows; a score that was not finite is NaN."""
     params, source = record["params"], record["provenance"]
     about = {"run": path.name, "seconds_per_step": as_float(source["seconds_per_step"]), "device": source["device"],
-             "git_commit": source["git_commit"], "path": str(path)}
+             "drawn_on": drawn_on(record), "git_commit": source["git_commit"], "git_dirty": source["git_dirty"], "path": str(path)}
     rows = []
     for split in SPLITS:
         scores = record["results"][split]
@@ -172,6 +172,12 @@ def tidy_rows(path: Path, record: dict) -> list[dict]:
             where = {"seed": seed, "split": split, "offset": scores["offset"], "problems": scores["problems"]}
             rows.append(settings_of(params) | where | measured | about)
     return rows
+
+
+def drawn_on(record: dict) -> str:
+    """What a run's random numbers come from: any CPU gives the same ones, each kind of GPU its own."""
+    origin = record["provenance"]
+    return str(origin["machine"].get("gpu") or origin["device"].partition(":")[0])
 
 
 def as_float(value) -> float:

@@ -161,6 +161,15 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def lowest_holm(p: np.ndarray, n_seeds: np.ndarray) -> np.ndarray:
+    """The lowest adjusted p that each row of a family could have: with its own p at the floor of `sign_flip_p`, the others' as they are."""
+    lowest = np.full(len(p), np.nan)
+    for place in np.flatnonzero(np.isfinite(p)):
+        floor = 2.0 / 2.0 ** n_seeds[place]
+        lowest[place] = holm(np.where(np.arange(len(p)) == place, floor, p))[place]
+    return lowest
+
+
 def all_equal(values: np.ndarray) -> bool:
     """Whether values differ by rounding alone, which resampling and t tests must not take for spread."""
     return bool(np.ptp(values) <= 1e-10 * np.max(np.abs(values)))

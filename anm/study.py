@@ -20,7 +20,7 @@ from pathlib import Path
 
 from anm.checkpoint import discard
 from anm.execution import Busy, StopRequest, execute, only_writer
-from anm.grid import grid_runs, keep_grid, read_grid
+from anm.grid import BASELINE, grid_runs, keep_grid, read_grid
 from anm.params import ParamError
 from anm.plan import ROOT, STRATEGIES, Run, finished, plan
 from anm.preflight import Unfit, describe_code, preflight
@@ -80,7 +80,8 @@ def train(run: Run, stop: StopRequest) -> None:
         if reason is None:
             return
         if stop.name or reason.startswith(f"{FAILED}Interrupted:"):
-            raise Stopped(f"{run.path.stem}: stopped by {stop.name or 'a signal to its kernel'}; the same command goes on from its checkpoint")
+            how = "the same command goes on from its checkpoint" if run.params.resume else "its checkpoint is written; go on from it with -p resume yes"
+            raise Stopped(f"{run.path.stem}: stopped by {stop.name or 'a signal to its kernel'}; {how}")
         if reason.startswith(FAILED):
             raise RunFailed(f"{run.path.stem}: {reason} (in full: {run.part})")
         say(f"{run.path.stem}: the kernel died, {death} of {DEATHS} times ({reason})" + ("; it resumes" if death < DEATHS else ""))
@@ -158,10 +159,12 @@ def pick(runs: list[Run], cell: int | None, of: int | None) -> list[Run]:
     """All runs, or the one of this cell of a Slurm array that has to have as many tasks as there are runs."""
     if cell is None:
         return runs
-    if of != len(runs) or cell >= len(runs):
-        names = ", ".join(run.path.stem for run in runs)
+    names = ", ".join(run.path.stem for run in runs)
+    if of is not None and of != len(runs):
         raise ParamError(f"array of {of} task(s): this study has {len(runs)} runs ({names}); submit it with --array=0-{len(runs) - 1}, "
                          "or name the strategies that you want with --strategy")
+    if not 0 <= cell < len(runs):
+        raise ParamError(f"cell = {cell}: must be from 0 to {len(runs) - 1}; this study has {len(runs)} runs ({names})")
     return [runs[cell]]
 
 
@@ -202,15 +205,16 @@ def main(arguments: list[str] | None = None) -> int:
 def command(options: argparse.Namespace, reports: Path, files: list[Path]) -> int:
     """Do what was asked for, from the project's folder as the kernels will; returns the exit code."""
     with contextlib.chdir(ROOT):
-        study = read_grid(options.grid).name if options.grid else options.study
+        grid = read_grid(options.grid) if options.grid else None
+        study = grid.name if grid else options.study
         planned = partial(plan_sweep if options.grid else plan_study, options, reports, files)
         if options.command == "report":
-            return report(reports, study, planned, options.strategy or STRATEGIES)
+            return report(reports, study, planned, (BASELINE, *grid.strategies) if grid else options.strategy or STRATEGIES)
         runs = planned()
         say(describe_code())
         if options.command == "preflight":
             return check(runs)
-        if options.grid:
+        if grid:
             keep_grid(options.grid, reports / study)
         return run_all(pick(runs, options.cell, options.of), options.wait)
 

@@ -244,7 +244,7 @@ def run_loop(training: Training, say, checkpoint_seconds: float) -> None:
             if stop.received and not over:
                 raise Interrupted(
                     f"stopped at step {training.step} of {params.train_steps} by {stop.received}; "
-                    "a checkpoint is written: the same command goes on from it"
+                    "a checkpoint is written: with resume = true the same command goes on from it"
                 )
 
 

@@ -99,10 +99,10 @@ def test_silu_and_its_slope():
     assert torch.autograd.gradcheck(SiluAndSlope.apply, (u,))
 
 
-@pytest.mark.parametrize("where", [1e4, -1e4, float("inf")])
+@pytest.mark.parametrize("where", [1e4, -1e4])
 def test_the_activation_at_the_ends_of_the_scale(where):
     value, slope = SiluAndSlope.apply(torch.tensor([where]))
-    assert (value.item(), slope.item()) == ((where, 1.0) if 0 < where < math.inf else (0.0, 0.0)) or where == math.inf
+    assert (value.item(), slope.item()) == ((where, 1.0) if where > 0 else (0.0, 0.0))
 
 
 @pytest.mark.parametrize("seed, stack", [(0, (0, 1, 2)), (2, (0, 1, 2)), (5, (9, 5))])

@@ -90,6 +90,7 @@ def test_the_standard_cell_is_at_the_defaults_or_the_first_value(tmp_path):
     ("grid: {n: [4]}\nsettings: {lr: 1}", "lr = 1: there is no such parameter"),
     ("grid: {n: [4]}\nstrategies: none", "strategies must be a list"),
     ("grid: {n: [4]}\nstrategies: [nne]", "strategy = 'nne'"),
+    ("grid: {n: [4]}\nstrategies: [none]", "must name one besides none"),
     ("grid: {1: [2]}", "grid: must hold lines"),
     ("grid: {n: [4]}\nsettings: {1: 2}", "settings lines of the form"),
     ("grid: {n: [4]}\nsettings: {strategy: random}", "strategy = 'random': goes into the list of strategies"),
@@ -112,7 +113,7 @@ def test_levels_are_checked_against_the_levels_of_each_run(tmp_path):
 
 def test_a_name_that_no_folder_should_have(tmp_path):
     with pytest.raises(ParamError, match="called by its file's name"):
-        read_grid(written(tmp_path, name="a b.yaml"))
+        grid_runs(read_grid(written(tmp_path, name="a b.yaml")), tmp_path)
 
 
 def test_a_slip_of_the_pen_is_no_sweep(tmp_path, monkeypatch):
@@ -125,7 +126,8 @@ def test_the_file_is_kept_beside_the_results(tmp_path):
     path = written(tmp_path)
     keep_grid(path, tmp_path / "reports" / "small")
     assert [kept.name for kept in (tmp_path / "reports" / "small").iterdir()] == ["grid.yaml"]
-    assert read_grid(tmp_path / "reports" / "small" / "grid.yaml", name="small") == read_grid(path)
+    kept, written_as = read_grid(tmp_path / "reports" / "small" / "grid.yaml"), read_grid(path)
+    assert kept.cells() == written_as.cells() and kept.params("none", kept.standard()).identity() == written_as.params("none", written_as.standard()).identity()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "params" / "sweeps").glob("*.yaml")), ids=lambda path: path.name)

@@ -186,7 +186,7 @@ def test_anything_is_either_refused_by_name_or_a_value_that_can_be_written_and_r
 
 def test_names_and_defaults_are_the_notebook_s_contract():
     resolved = RunParams().resolved()
-    scale = {"train_steps", "batch_size", "learning_rate", "seeds", "test_problems"}  # what the quick scale may choose
+    scale = {"train_steps", "batch_size", "learning_rate", "seeds", "test_problems"}  # what a first look may choose
     assert {name: value for name, value in resolved.items() if name not in scale} == {
         "strategy": "adversarial", "energy": "mlp", "n": 20, "noise_levels": 10, "mining_opt_steps": 2,
         "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "contrastive_warmup": 0, "mining_levels": "all",

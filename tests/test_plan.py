@@ -29,7 +29,7 @@ def test_later_parameters_win(tmp_path):
     more = tmp_path / "more.yaml"
     more.write_text("train_steps: 7\nbatch_size: 5\n")
     (run,) = plan("quick", ["random"], [more], [("batch_size", "6")])
-    expected = RunParams(strategy="random", train_steps=7, batch_size=6, checkpoint_dir="checkpoints/quick")  # everything else: params/quick.yaml, the defaults
+    expected = RunParams(strategy="random", n=10, train_steps=7, batch_size=6, checkpoint_dir="checkpoints/quick")  # everything else: params/quick.yaml, the defaults
     assert run.params == expected
     files = [ROOT / "params" / "random.yaml", ROOT / "params" / "quick.yaml", more]
     assert list(run.arguments) == [part for file in files for part in ("-f", str(file))] + [
@@ -66,14 +66,6 @@ def test_a_finished_run_of_other_seeds_is_never_replaced(tmp_path):
         finished(run)
 
 
-def test_a_record_older_than_a_parameter_ran_with_its_default(tmp_path):
-    (run,) = plan("quick", ["none"], reports=tmp_path)
-    record = record_of(run)
-    del record["params"]["replay_fresh"]
-    write_notebook(run.path, record)
-    assert finished(run) == run.path.name
-
-
 @pytest.mark.parametrize("how", [{"seeds": "10-19"}, {"settings": [("seeds", "10-19")]}])
 def test_further_seeds_get_a_notebook_of_their_own(how):
     (run,) = plan("full", ["none"], **how)
@@ -104,6 +96,20 @@ BAD = {
     "no such file": (dict(files=["absent.yaml"]), ["absent.yaml", "cannot be read"]),
     "a file that is no mapping": (dict(files=[ROOT / "slurm" / "logs" / ".gitkeep"]), [".gitkeep", "name: value"]),
 }
+
+
+@pytest.mark.parametrize("study", ["full", "pilot", "paper", "quick", "cpu", "catalogue", "bilinear"])
+def test_every_scale_is_the_same_for_strategies_without_a_file_of_their_own(study):
+    first, *others = plan(study, ["none", "in_batch", "math:floor"])
+    assert all(run.params == RunParams(**first.params.resolved() | {"strategy": run.params.strategy}) for run in others)
+
+
+def test_strategies_at_different_settings_are_refused(tmp_path):
+    """params/none.yaml has settings of its own; the strategy without a file would be at the defaults."""
+    (tmp_path / "mine.yaml").write_text("train_steps: 7\n")
+    with pytest.raises(ParamError, match="batch_size = 2048 for none, 64 for in_batch: strategies are compared at the same settings"):
+        plan("mine", ["none", "in_batch"], [tmp_path / "mine.yaml"])
+    assert len(plan("mine", ["in_batch"], [tmp_path / "mine.yaml"])) == 1
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -18,7 +18,7 @@ from anm.record import RecordError
 from anm.report import build_report, figures, gallery, gather, observations, products, tables, verdict
 from anm.report.findings import missing
 from anm.report.numbers import number, percent, span
-from anm.report.words import DECLARED, details, plateau, reproduced, scale
+from anm.report.words import DECLARED, details, plateau, prices, reproduced, scale
 
 TEN = range(10)
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
@@ -79,6 +79,23 @@ def test_six_seeds_are_enough_for_a_claim(tmp_path):
     assert "leaves the question open" in said and "6 seeds cannot show a difference here: after correction for 3 pairs p is 0.094 at least." in said
 
 
+def test_the_least_that_p_can_be_takes_the_other_pairs_as_they_are(tmp_path):
+    """none and random have ten seeds, so that their pair uses up the first factor of Holm's correction."""
+    study(tmp_path, change=None, random=0.05)
+    base = [0.01 * (1 + 0.001 * ((7 * seed) % 5 - 2)) for seed in range(6)]
+    write_notebook(tmp_path / "adversarial.ipynb", make_record("adversarial", seeds=range(6), mse=[1.02 * b for b in base], mse_harder=[0.2 * b for b in base]))
+    found = gather(tmp_path)
+    row = found.comparison.query("split == 'same' and strategy == 'adversarial' and against == 'none'").iloc[0]
+    assert row["p_holm"] == pytest.approx(2 * 2 / 2**6) and "p is 0.062 at least" in verdict(found)
+
+
+def test_without_the_baseline_the_direction_is_still_right(tmp_path):
+    study(tmp_path, change=0.02, random=0.05)
+    (tmp_path / "none.ipynb").unlink()
+    (text,) = [text for text in details(gather(tmp_path), "mlp") if text.startswith("Adversarial against random, problems as in training")]
+    assert text.endswith("— (no error of the baseline to take a share of); better in 10 of 10 seeds; better.")
+
+
 @pytest.mark.parametrize(("gone", "says"), [
     ("none", "no run of none."), ("adversarial", "no run of adversarial.")])
 def test_without_both_strategies_there_is_no_answer(tmp_path, gone, says):
@@ -133,6 +150,15 @@ def test_the_plateau_is_named(tmp_path, mse, says, monkeypatch):
     known = pd.DataFrame({"energy": "mlp", "reference": ["affine", "constant"], "mse_same": [0.00956, 0.01415], "mse_harder": [0.2077, 0.229]})
     monkeypatch.setitem(found.__dict__, "references", known)
     assert says in plateau(found, "mlp")
+
+
+def test_how_near_the_plateau_the_others_are(tmp_path, monkeypatch):
+    for strategy, mse in {"none": 0.00958, "adversarial": 0.0104}.items():
+        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, mse=[mse] * 3))
+    found = gather(tmp_path)
+    known = pd.DataFrame({"energy": "mlp", "reference": ["affine", "constant"], "mse_same": [0.00956, 0.01415], "mse_harder": [0.2077, 0.229]})
+    monkeypatch.setitem(found.__dict__, "references", known)
+    assert "within 0.21\u202f% of an affine fit of two numbers (0.00956), the others within 8.8\u202f%. On that plateau" in plateau(found, "mlp")
 
 
 def test_the_scale_is_stated(tmp_path):
@@ -323,7 +349,18 @@ def test_a_dearer_strategy_is_seen_at_equal_cost(tmp_path):
     texts = details(gather(tmp_path), "mlp")
     # at step 250 adversarial is at 0.04 - 0.028 * 150 / 400 = 0.0295 (+47.5 %), against 0.02
     assert ("For the price of all steps of none, adversarial takes 250; its error on the problems of the learning curve is then "
-            "+47\u202f% of none's at the end, and lower in 0 of 6 seeds.") in texts
+            "+47\u202f% against none's at the end, and lower in 0 of 6 seeds.") in texts
+
+
+def test_steps_of_different_sizes_have_no_common_price(tmp_path):
+    """Ten seeds in one stack, and in two of five: a step of the latter is half the work."""
+    study(tmp_path, change=None)
+    for chunk in (range(5), range(5, 10)):
+        write_notebook(tmp_path / f"adversarial-{chunk[0]}.ipynb", make_record("adversarial", seeds=chunk))
+    assert prices(gather(tmp_path), "mlp") == {}
+    write_notebook(tmp_path / "adversarial-0.ipynb", make_record("adversarial", seeds=TEN))
+    (tmp_path / "adversarial-5.ipynb").unlink()
+    assert prices(gather(tmp_path), "mlp") == {"none": 1.0, "adversarial": 1.0}
 
 
 def test_the_figures_of_others_are_compared(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from anm.stats import compare, geometric_ratio, holm, mean_interval, score_table, sign_flip_p, summarise, tost_p
+from anm.stats import compare, geometric_ratio, holm, lowest_holm, mean_interval, score_table, sign_flip_p, summarise, tost_p
 
 # 4 seeds x 2 strategies: differences 1, 3, 5, -1; mean 2
 FOUR = {"none": {0: 10.0, 1: 20.0, 2: 30.0, 3: 40.0}, "random": {0: 11.0, 1: 23.0, 2: 35.0, 3: 39.0}}
@@ -210,3 +210,11 @@ def test_a_geometric_ratio_weighs_seeds_alike():
     assert 2 <= found["ci_low"] <= 4 <= found["ci_high"] <= 8.001 and found["p"] == 0.25
     nothing = geometric_ratio({"none": {0: 0.0}, "random": {0: 1.0}}, "random", "none")
     assert nothing["n_seeds"] == 0 and np.isnan(nothing["ratio"])
+
+
+def test_the_lowest_adjusted_p_is_that_of_the_floor_among_the_others():
+    p, seeds = np.array([0.002, 0.5, np.nan, 0.04]), np.array([10, 6, 0, 8])
+    lowest = lowest_holm(p, seeds)
+    assert lowest[:2] == pytest.approx([3 * 2 / 2**10, 2 * 2 / 2**6]) and np.isnan(lowest[2])  # the second is next after 0.002, and takes the factor 2
+    assert lowest[3] == pytest.approx(2 * 2 / 2**8)
+    assert lowest_holm(np.full(9, 0.5), np.full(9, 6)).min() == pytest.approx(9 * 2 / 2**6)

@@ -186,6 +186,28 @@ def test_a_run_that_begins_anew_discards_its_checkpoints_once(monkeypatch, tmp_p
     assert calls == [run.params] * (leg == 0) + [["-p", "resume", "True"]] * 2
 
 
+@pytest.mark.parametrize("resume, how", [("yes", "the same command goes on"), ("no", "go on from it with -p resume yes")])
+def test_whoever_is_stopped_is_told_how_to_go_on(monkeypatch, tmp_path, resume, how):
+    (run,) = plan("quick", ["none"], settings=[("resume", resume)], reports=tmp_path)
+    for name, value in {"discard": None, "execute": 0, "shortcoming": "failed: Interrupted: by hand"}.items():
+        monkeypatch.setattr(study, name, lambda *given, value=value: value)
+    with pytest.raises(study.Stopped, match=how):
+        study.train(run, StopRequest())
+
+
+def test_a_preflight_leaves_nothing_behind(tmp_path, capsys):
+    assert study.main(["preflight", "--study", "quick", "--reports", str(tmp_path / "reports"), "-p", "checkpoint_dir", str(tmp_path / "checkpoints")]) == 0
+    assert list(tmp_path.iterdir()) == [] and "ready" in capsys.readouterr().out
+
+
+def test_the_report_of_a_sweep_is_about_its_strategies(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(study, "report", lambda reports, name, planned, strategies: asked.append((name, strategies)) or 0)
+    (tmp_path / "small.yaml").write_text("grid: {candidates: [2, 4]}\nstrategies: [hardest_of_k]\n")
+    assert study.main(["report", "--grid", str(tmp_path / "small.yaml"), "--reports", str(tmp_path)]) == 0
+    assert asked == [("small", ("none", "hardest_of_k"))]
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, capsys):
     (tmp_path / "reports").write_text("no folder")
     assert study.main(["run", "--grid", str(ROOT / "params" / "sweeps" / "mining.yaml"), "--reports", str(tmp_path / "reports")]) == 2
@@ -214,7 +236,7 @@ def built(monkeypatch):
 @pytest.mark.parametrize("name, output", [("full", "summary.html"), ("cpu", "summary.html"), ("quick", "quick/summary.html")])
 def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
     (run, *_) = plan(name, reports=tmp_path)
-    write_notebook(run.path, make_record("none", run.params.seed_list, **{k: v for k, v in run.params.resolved().items() if k not in ("strategy", "seeds", "n", "energy")}, n=20))
+    write_notebook(run.path, make_record("none", run.params.seed_list, **{k: v for k, v in run.params.resolved().items() if k not in ("strategy", "seeds", "energy")}))
     assert study.main(["report", "--study", name, "--reports", str(tmp_path)]) == 0
     assert built == [(tmp_path / name, tmp_path / output, STRATEGIES)]
     printed = capsys.readouterr().out.splitlines()

@@ -5,8 +5,9 @@ import pytest
 from records import make_record, write_notebook
 
 from anm.grid import grid_runs, keep_grid, read_grid
-from anm.record import collect_runs
+from anm.record import collect_runs, read_run
 from anm.report import gather, sweeps
+from anm.report.findings import missing
 from anm.stats import compare_pair, holm
 from anm.sweep import read_sweep
 
@@ -20,27 +21,39 @@ EFFECT = {0: -0.001, 2: 0.002}  # of mining_opt_steps
 LEVEL = {8: 0.02, 16: 0.01}  # MSE of none, by batch_size
 
 
+ABSENT = "adversarial-mlp-mining_opt_steps0-batch_size16.ipynb"
+
+
 def score(run):
     """Per seed, with a spread that pairing removes but for a little."""
-    p = run.params
-    mined = p.strategy == "adversarial"
-    wobble = 1e-4 * np.sin((1 + p.mining_opt_steps) * np.arange(6) + p.batch_size) * mined
-    return LEVEL[p.batch_size] * (1 + 0.1 * np.cos(np.arange(6))) + EFFECT[p.mining_opt_steps] * mined + wobble
+    p, seeds = run.params, np.array(run.params.seed_list)
+    mined = p.strategy != "none"
+    wobble = 1e-4 * np.sin((1 + p.mining_opt_steps) * seeds + p.batch_size) * mined
+    return LEVEL[p.batch_size] * (1 + 0.1 * np.cos(seeds)) + EFFECT[p.mining_opt_steps] * mined + wobble
+
+
+def record_of(run, **other):
+    settings = {name: value for name, value in run.params.resolved().items()
+                if name not in ("strategy", "energy", "n", "seeds", "noise_levels", "test_problems")}
+    same = score(run)
+    return make_record(run.params.strategy, run.params.seed_list, 4, mse=same, mse_harder=20 * same, **settings | other)
+
+
+def swept(tmp_path, text, absent=ABSENT):
+    """The folder of a sweep that has been run, but for one notebook."""
+    path = tmp_path / "small.yaml"
+    path.write_text(text)
+    keep_grid(path, tmp_path / "small")
+    for run in grid_runs(read_grid(path), tmp_path):
+        if run.path.name != absent:
+            write_notebook(run.path, record_of(run))
+    return tmp_path / "small"
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A sweep's folder in which one cell has not been run."""
-    path = tmp_path / "small.yaml"
-    path.write_text(TEXT)
-    keep_grid(path, tmp_path / "small")
-    for run in grid_runs(read_grid(path), tmp_path):
-        if run.path.name != "adversarial-mlp-mining_opt_steps0-batch_size16.ipynb":
-            settings = {name: value for name, value in run.params.resolved().items()
-                        if name not in ("strategy", "energy", "n", "seeds", "noise_levels", "test_problems")}
-            same = score(run)
-            write_notebook(run.path, make_record(run.params.strategy, range(6), 4, mse=same, mse_harder=20 * same, **settings))
-    return tmp_path / "small"
+    return swept(tmp_path, TEXT)
 
 
 def test_a_cell_is_compared_with_none_at_its_own_settings(folder):
@@ -67,7 +80,7 @@ def test_a_cell_that_was_not_run_is_named(folder):
     sweep = read_sweep(folder, collect_runs(folder)[0])
     assert sweep.missing == ["adversarial-mlp-mining_opt_steps0-batch_size16.ipynb"]
     said = str(sweeps.say(gather(folder)))
-    assert "1 cell of the grid not run or without a baseline: adversarial-mlp-mining_opt_steps0-batch_size16" in said
+    assert "1 run of the grid without a comparison, not run or without a score or a baseline: adversarial-mlp-mining_opt_steps0-batch_size16" in said
 
 
 def test_the_rest_of_the_report_is_about_the_standard_cell_alone(folder):
@@ -81,7 +94,7 @@ def test_the_rest_of_the_report_is_about_the_standard_cell_alone(folder):
 def test_the_report_says_how_many_comparisons_there_were_and_draws_each_cell(folder):
     findings = gather(folder)
     said, drawn, table = (str(part(findings)) for part in (sweeps.say, sweeps.maps, sweeps.cells))
-    assert said.count("3 comparisons, corrected together after Holm: 0 cells significant") == 2
+    assert said.count("3 comparisons, corrected together after Holm: none can be shown to differ, however much it does: with 6 seeds p is 0.094 at least.") == 2
     assert "best adversarial (mining_opt_steps 0, batch_size 8)" in said and "worst adversarial (mining_opt_steps 2, batch_size 16)" in said
     assert drawn.count("<svg") == 2 and drawn.count("<title>adversarial-mlp") == 2 * 3
     assert ">+20." in drawn and ">+10." in drawn and ">-5." in drawn
@@ -103,3 +116,67 @@ def test_a_cell_is_what_two_arms_of_a_study_would_be(folder):
     by_hand = compare_pair(mine.rename("a"), none.rename("b"), none.mean())
     for name in ("mean_difference", "ci_low", "ci_high", "p", "p_tost"):
         assert row[name] == pytest.approx(by_hand[name])
+
+
+def changed(path, change):
+    """The record of a notebook, changed by hand."""
+    record = read_run(path)
+    change(record)
+    write_notebook(path, record)
+
+
+def test_a_strategy_that_uses_no_axis_is_one_comparison(tmp_path):
+    text = TEXT.replace("  batch_size: [8, 16]\n", "").replace("{n: 4", "{batch_size: 8, n: 4") + "strategies: [none, adversarial, random]\n"
+    folder = swept(tmp_path, text, absent=None)
+    cells = read_sweep(folder, collect_runs(folder)[0]).cells
+    assert set(cells["strategy"]) == {"adversarial", "random"} and set(cells["family"]) == {3}
+    assert cells.loc[cells["strategy"] == "random", "planned"].unique().tolist() == ["random-mlp.ipynb"]
+    once = cells[cells["split"] == "same"].drop_duplicates("planned")
+    np.testing.assert_allclose(once["p_holm"], holm(once["p"].to_numpy(float)))
+    assert "of 3 cells have an interval" in str(sweeps.say(gather(folder)))
+
+
+def test_enough_seeds_can_show_a_difference(tmp_path):
+    folder = swept(tmp_path, TEXT.replace("0-5", "0-7"), absent=None)
+    assert read_sweep(folder, collect_runs(folder)[0]).cells["significant"].all()
+    assert str(sweeps.say(gather(folder))).count("4 comparisons, corrected together after Holm: 4 cells significant.") == 2
+
+
+def test_a_run_with_another_setting_is_in_no_cell(folder):
+    before = read_sweep(folder, collect_runs(folder)[0]).cells["n_seeds"].tolist()
+    write_notebook(folder / "other.ipynb", make_record("adversarial", range(6, 9), 4, train_steps=7, batch_size=8, mining_opt_steps=0, learning_rate=0.5))
+    assert read_sweep(folder, collect_runs(folder)[0]).cells["n_seeds"].tolist() == before
+
+
+def test_a_cell_that_drew_on_another_device_than_its_baseline_makes_no_claim(tmp_path):
+    folder = swept(tmp_path, TEXT.replace("0-5", "0-7"), absent=None)
+    name = "adversarial-mlp-mining_opt_steps0-batch_size8.ipynb"
+    changed(folder / name, lambda record: record["provenance"]["machine"].update(gpu="H100"))
+    cells = read_sweep(folder, collect_runs(folder)[0]).cells
+    assert not cells.loc[cells["planned"] == name, "significant"].any() and cells.loc[cells["planned"] != name, "significant"].all()
+    assert any(text.startswith(f"{name}: it and its baseline drew their problems on different devices") for text in missing(gather(folder)))
+
+
+def test_what_stands_against_a_run_aside_is_said(folder):
+    name = "adversarial-mlp-mining_opt_steps2-batch_size16.ipynb"
+
+    def spoil(record):
+        record["provenance"]["git_dirty"] = True
+        record["results"]["same"]["mse"][3] = None
+
+    changed(folder / name, spoil)
+    found = missing(gather(folder))
+    assert f"{name}: seed 3 has no finite MSE on same; it is left out." in found and f"{name} was made with code that differs from its commit." in found
+
+
+def test_a_sweep_is_read_wherever_its_folder_lies(folder):
+    there = folder.rename(folder.with_name("my sweep, copied"))
+    assert len(gather(there).sweep.cells) == 8
+
+
+def test_a_sweep_that_cannot_be_read_leaves_the_rest_of_the_report(folder):
+    (folder / "grid.yaml").write_text(TEXT + "strategies: [nowhere:greedy]\n")
+    findings = gather(folder)
+    assert findings.sweep is None and len(findings.records) == 5
+    (refused,) = findings.refused
+    assert refused.path.name == "grid.yaml" and "nowhere" in refused.reason

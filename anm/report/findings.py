@@ -11,8 +11,9 @@ import pandas as pd
 
 from anm import frames
 from anm.direct import read_direct
+from anm.grid import KEPT
 from anm.miners import unused
-from anm.params import NOT_IDENTITY, parse_seeds
+from anm.params import NOT_IDENTITY, ParamError, parse_seeds
 from anm.record import Refused, collect_runs, read_run
 from anm.references import IRED, PUBLISHED, Published, reference_table
 from anm.rivals import rival_table
@@ -109,8 +110,12 @@ def gather(folder: str | Path, plan: Sequence[str] = PLAN) -> Findings:
     refused = tuple(Refused(r.path, visible(r.reason)) for r in refused if ANALYSIS not in r.path.suffixes)
     direct, unread = read_all_direct(Path(folder))
     refused += unread
-    sweep, every = read_sweep(folder, scores), dict(zip(scores["run"], scores["path"]))
-    scores = scores if sweep is None else scores[~scores["run"].isin(sweep.aside)]
+    every = dict(zip(scores["run"], scores["path"]))
+    try:
+        sweep = read_sweep(folder, scores)
+    except ParamError as error:
+        sweep, refused = None, (*refused, Refused(Path(folder) / KEPT, visible(str(error))))
+    scores = scores if sweep is None else scores[~scores["run"].isin(sweep.aside["run"])]
     paths = {visible(run): path for run, path in zip(scores["run"], scores["path"])}
     read = {run: read_run(path) for run, path in paths.items()}
     fingerprints = {run: fingerprint(record) for run, record in (read | direct).items()}
@@ -175,11 +180,13 @@ def missing(findings: Findings) -> list[str]:
     found = [] if findings.records else ["There is no run that counts."]
     for energy in findings.energies:
         found += _absent(findings, energy) + _unequal(findings, energy)
-    for row in findings.scores[findings.scores["mse"].isna()].itertuples():
+    every = findings.scores if findings.sweep is None else pd.concat([findings.scores, findings.sweep.aside])
+    for row in every[every["mse"].isna()].itertuples():
         found.append(f"{row.run}: seed {row.seed} has no finite MSE on {row.split}; it is left out.")
-    for run, record in findings.records.items():
-        if record["provenance"]["git_dirty"]:
-            found.append(f"{run} was made with code that differs from its commit.")
+    found += [f"{run} was made with code that differs from its commit." for run in every.loc[every["git_dirty"].eq(True), "run"].unique()]
+    if findings.sweep is not None:
+        found += [f"{name}: it and its baseline drew their problems on different devices, whose random numbers differ: its seeds are not paired."
+                  for name in findings.sweep.unpaired]
     return found
 
 
@@ -205,19 +212,14 @@ def _absent(findings: Findings, energy: str) -> list[str]:
 def _unequal(findings: Findings, energy: str) -> list[str]:
     """Settings and test sets that differ between the strategies of one energy."""
     params = {run: record["params"] for run, record in findings.records.items() if record["params"]["energy"] == energy}
+    scores = findings.scores[findings.scores["energy"] == energy]
     found = [f"{energy}: the runs differ in {name} ({', '.join(values)}), so a difference between them may come from that."
              for name, values in _differing(params).items()]
     found += [f"{energy}: the runs drew their problems on different devices ({', '.join(sorted(drawn))}), whose random numbers differ: seeds are not paired."
-              for drawn in [{_drawn_on(record) for run, record in findings.records.items() if run in params}] if len(drawn) > 1]
-    scored = findings.scores[findings.scores["energy"] == energy].groupby("split")["problems"].nunique()
+              for drawn in [set(scores["drawn_on"])] if len(drawn) > 1]
+    scored = scores.groupby("split")["problems"].nunique()
     return found + [f"{energy}: the runs were scored on different numbers of problems ({split})."
                     for split, count in scored.items() if count > 1]
-
-
-def _drawn_on(record: dict) -> str:
-    """What a run's random numbers come from: any CPU gives the same ones, each kind of GPU its own."""
-    origin = record["provenance"]
-    return str(origin["machine"].get("gpu") or origin["device"].partition(":")[0])
 
 
 def unequal(findings: Findings, energy: str) -> bool:

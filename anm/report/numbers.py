@@ -44,6 +44,8 @@ def shares(row) -> tuple[float, float, float]:
 def interval(row) -> str:
     """A difference in percent with its interval, or that there is none."""
     relative, low, high = shares(row)
+    if not row["margin"] > 0:
+        return "— (no error of the baseline to take a share of)"
     if not math.isfinite(low):
         return f"{percent(relative)} (no interval from {counted(int(row['n_seeds']), 'seed')})"
     return f"{percent(relative)} (95{THIN}% interval {percent(low)} to {percent(high)})"

@@ -67,8 +67,8 @@ def mining(findings: Findings) -> Html:
     """How far from the answer the negatives are, and at which levels they still teach."""
     def say(rows: pd.DataFrame) -> str:
         return (f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}; "
-                f"levels whose contrastive loss is above {TEACHES}, so that negatives still teach: {_by_strategy(rows, _teaching)}; elsewhere "
-                "they are told apart at once, and a strategy can change little there")
+                f"levels whose contrastive loss is above {TEACHES}, so that negatives still teach: {_by_strategy(rows, _teaching)}; at the other "
+                "levels with negatives they are told apart at once, and a strategy can change little there")
 
     return _sentences(findings, frames.mining(findings.records).dropna(subset="distance"), say)
 

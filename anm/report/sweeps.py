@@ -7,8 +7,8 @@ import pandas as pd
 from anm.heatmap import heat_map
 from anm.page import Cell, Html, figure, joined, link, paragraphs, table
 from anm.report.findings import BASELINE, Findings
-from anm.report.numbers import counted, interval, number, shares
-from anm.stats import MIN_SEEDS
+from anm.report.numbers import counted, interval, number, reach, shares
+from anm.stats import ALPHA, MIN_SEEDS
 from anm.sweep import Sweep
 
 
@@ -62,15 +62,23 @@ def drawn(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _outcome(sweep: Sweep, rows: pd.DataFrame, energy: str, split: str) -> str:
-    """The best and the worst cell, and the count of comparisons, for one energy and difficulty."""
+    """The best and the worst cell, and the count of comparisons, for one energy and difficulty. Cells that share a run count once."""
+    rows = rows.drop_duplicates("planned")
     best, worst = (rows.loc[place] for place in (rows["relative"].idxmin(), rows["relative"].idxmax()))
     clear = int((rows["ci_high"] < 0).sum()), int((rows["ci_low"] > 0).sum())
-    claim = rows["claim"].any()
-    verdict = (f"{counted(int(rows['significant'].sum()), 'cell')} significant" if claim
-               else f"no claim: fewer than {MIN_SEEDS} paired seeds")
     return (f"{energy}, {split}: best {_where(sweep, best)} {interval(best)}, worst {_where(sweep, worst)} {interval(worst)}. "
             f"{clear[0]} of {counted(int((rows['n_seeds'] > 0).sum()), 'cell')} have an interval below zero (better than {BASELINE}) and {clear[1]} "
-            f"above it, before any correction. {counted(int(rows['family'].iloc[0]), 'comparison')}, corrected together after Holm: {verdict}.")
+            f"above it, before any correction. {counted(int(rows['family'].iloc[0]), 'comparison')}, corrected together after Holm: {_verdict(rows)}.")
+
+
+def _verdict(rows: pd.DataFrame) -> str:
+    """How many cells differ from the baseline after correction, or why none could."""
+    if not rows["claim"].any():
+        return f"no claim: fewer than {MIN_SEEDS} seeds are paired"
+    lowest = rows.loc[rows["claim"], "lowest"].min()
+    if lowest >= ALPHA:
+        return f"none can be shown to differ, however much it does: with {reach(rows.loc[rows['claim'], 'n_seeds'])} seeds p is {number(lowest, 2)} at least"
+    return f"{counted(int(rows['significant'].sum()), 'cell')} significant"
 
 
 def _where(sweep: Sweep, row) -> str:
@@ -82,12 +90,13 @@ def _missing(sweep: Sweep) -> str:
     lacking = sweep.missing
     if not lacking:
         return "Every cell has been run."
-    return f"{counted(len(lacking), 'cell')} of the grid not run or without a baseline: {', '.join(lacking)}."
+    return f"{counted(len(lacking), 'run')} of the grid without a comparison, not run or without a score or a baseline: {', '.join(lacking)}."
 
 
 def _scale(sweep: Sweep) -> str:
     params = sweep.grid.params(BASELINE, sweep.grid.standard())
-    return (f"n = {params.n}, {params.train_steps:,} training steps, batch {params.batch_size}, seeds {params.seeds}, "
+    paired = sweep.cells.loc[sweep.cells["n_seeds"] > 0, "n_seeds"]
+    return (f"n = {params.n}, {params.train_steps:,} training steps, batch {params.batch_size}, {reach(paired) if len(paired) else 0} paired seeds, "
             f"{params.test_problems:,} test problems a difficulty, where the axes say nothing else")
 
 

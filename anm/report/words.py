@@ -9,7 +9,7 @@ from anm import frames
 from anm.references import IRED, PRIOR, PUBLISHED
 from anm.report.findings import BASELINE, BEST, Findings, seeds_of, unequal
 from anm.report.numbers import THIN, capital, counted, interval, number, percent, reach, span
-from anm.stats import ALPHA, MARGIN, MIN_SEEDS, geometric_ratio
+from anm.stats import ALPHA, MARGIN, MIN_SEEDS, geometric_ratio, lowest_holm
 
 SUBJECT = "adversarial"  # what the study asks about
 PROBLEMS = {"same": "problems as in training", "harder": "harder problems"}
@@ -101,12 +101,13 @@ def answer(findings: Findings, energy: str, strategy: str, split: str = "same") 
 
 def _powerless(findings: Findings, row) -> str:
     """Says so where the exact test could not have shown any difference, however large, after correction."""
-    pairs = len(findings.comparison[(findings.comparison["energy"] == row["energy"]) & (findings.comparison["split"] == row["split"])])
-    floor = pairs * 2 / 2 ** row["n_seeds"]
-    if row["significant"] or floor < ALPHA:
+    table = findings.comparison
+    family = table[(table["energy"] == row["energy"]) & (table["split"] == row["split"]) & table["p"].notna()]
+    lowest = lowest_holm(family["p"].to_numpy(float), family["n_seeds"].to_numpy())[family.index.get_loc(row.name)]
+    if row["significant"] or lowest < ALPHA:
         return ""
-    return (f" {counted(int(row['n_seeds']), 'seed')} cannot show a difference here: after correction for {counted(pairs, 'pair')} "
-            f"p is {number(floor, 2)} at least.")
+    return (f" {counted(int(row['n_seeds']), 'seed')} cannot show a difference here: after correction for {counted(len(family), 'pair')} "
+            f"p is {number(lowest, 2)} at least.")
 
 
 def brief(findings: Findings, energy: str, strategy: str, against: str, split: str) -> str:
@@ -156,7 +157,7 @@ def plateau(findings: Findings, energy: str) -> str:
     affine, constant = (reference(findings, name, "same", energy) for name in ("affine", "constant"))
     if means.empty or not affine > 0:
         return ""
-    best, worst = means.loc[means["mean"].idxmin()], means["mean"].max()
+    best = means.loc[means["mean"].idxmin()]
     ratio, fit = best["mean"] / affine, f"an affine fit of two numbers ({number(affine)})"
     beside = f"The best mean, {number(best['mean'])} ({best['strategy']}), is"
     if best["mean"] > constant:
@@ -166,7 +167,8 @@ def plateau(findings: Findings, energy: str) -> str:
     if best["mean"] == 0:
         return f"The best mean is no error at all ({best['strategy']})."
     if ratio > 1 / NEAR:
-        tail = ", as is every other" if worst < NEAR * affine else ""
+        far = max(abs(mean / affine - 1) for mean in means["mean"])
+        tail = f", the others within {percent(far, sign=False)}" if len(means) > 1 and far < NEAR - 1 else ""
         return (f"{beside} within {percent(abs(ratio - 1), sign=False)} of {fit}{tail}. "
                 "On that plateau a difference says little about mining.")
     return f"{beside} {number(1 / ratio, 2)} times lower than {fit}."
@@ -200,10 +202,11 @@ def rounding(findings: Findings, energy: str) -> str:
 
 
 def prices(findings: Findings, energy: str) -> dict[str, float]:
-    """Strategy -> what its training step costs in steps of none; empty where not all ran on the same machine."""
+    """Strategy -> what its training step costs in steps of none; empty where not all did steps of the same size on the same machine."""
     rows = findings.scores[findings.scores["energy"] == energy]
     steps = rows.groupby("strategy", observed=True)["seconds_per_step"].mean().to_dict()
-    if _machines(findings, energy) != 1 or not steps.get(BASELINE, 0) > 0:
+    sizes = rows.groupby("run").agg(seeds=("seed", "nunique"), **{name: (name, "first") for name in ("n", "batch_size", "noise_levels")})
+    if _machines(findings, energy) != 1 or len(sizes.drop_duplicates()) != 1 or not steps.get(BASELINE, 0) > 0:
         return {}
     return {name: price / steps[BASELINE] for name, price in steps.items() if price > 0}
 
@@ -230,7 +233,7 @@ def at_equal_cost(findings: Findings, energy: str) -> list[str]:
         shared = then.index.intersection(ends.index)
         if len(shared):
             found.append(f"For the price of all steps of {BASELINE}, {name} takes {afford:,.0f}; its error on the problems of the learning curve is then "
-                         f"{percent(then[shared].mean() / ends[shared].mean() - 1)} of {BASELINE}'s at the end, and lower in "
+                         f"{percent(then[shared].mean() / ends[shared].mean() - 1)} against {BASELINE}'s at the end, and lower in "
                          f"{int((then[shared] < ends[shared]).sum())} of {counted(len(shared), 'seed')}.")
     return found
 
@@ -282,11 +285,11 @@ def _outcome(row) -> str:
     """A comparison's outcome in a few words."""
     if row["equivalent"]:
         return "there, but too small to matter" if row["significant"] else "no difference that matters"
-    return ("better" if row["relative"] < 0 else "worse") if row["significant"] else "undecided"
+    return ("better" if row["mean_difference"] < 0 else "worse") if row["significant"] else "undecided"
 
 
 def _judgement(row) -> str:
-    direction = "helps" if row["relative"] < 0 else "hurts"
+    direction = "helps" if row["mean_difference"] < 0 else "hurts"
     if row["significant"] and row["equivalent"]:
         return f"{direction}, but by less than matters (within ±{100 * MARGIN:g}{THIN}%)"
     if row["equivalent"]:
