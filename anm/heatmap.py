@@ -55,4 +55,4 @@ def _cell(ax, column: int, row: int, cell: dict, limit: float) -> None:
 
 def signed(value: float) -> str:
     """A percentage with its sign, in as many digits as a cell has room for."""
-    return f"{value:+.0f}" if abs(value) >= 100 else f"{value:+.1f}"
+    return f"{value:+.0f}" if abs(value) >= 100 else f"{round(value, 1) + 0.0:+.1f}"  # no minus before a zero

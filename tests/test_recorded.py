@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
@@ -17,6 +18,7 @@ from anm.matrices import frozen_problems
 from anm.record import MIME, read_run
 from anm.report import build_report, gather
 from anm.schema import clean
+from anm.stats import MARGIN, compare
 
 PROJECT = Path(__file__).resolve().parents[1]
 REPORTS = PROJECT / "reports"
@@ -96,6 +98,36 @@ def test_the_figures_to_expect_are_the_records():
     for energy, strategy, same, harder in rows:
         for split, written in (("same", same), ("harder", harder)):
             assert same_as_written(means[energy.strip("`"), strategy, split], *numbers(written)), (energy, strategy, split)
+
+
+def test_what_the_strategies_did_has_the_numbers_of_its_scores():
+    scores, text = pd.read_csv(PROJECT / "docs/catalogue.csv"), (PROJECT / "docs/catalogue.md").read_text()
+    scores = scores[scores["study"] == "catalogue"]
+    rows = {row[0].strip("`"): row[1:] for row in table_rows(text.partition("## The catalogue")[2].partition("\n## ")[0])}
+    assert set(rows) == set(scores["strategy"]) == set(anm.params.CHOICES["strategy"])
+    for place, split in enumerate(("same", "harder")):
+        table = {strategy: dict(zip(part["seed"], part["mse"])) for strategy, part in scores[scores["split"] == split].groupby("strategy")}
+        pairs = compare(table).query("against == 'none'").set_index("strategy")
+        assert same_as_written(np.mean(list(table["none"].values())), *numbers(rows["none"][place]))
+        for strategy, pair in pairs.iterrows():
+            base = pair["margin"] / MARGIN
+            found = [100 * value / base for value in (pair["mean_difference"], pair["ci_low"], pair["ci_high"])]
+            written = numbers(rows[strategy][place].replace(",", ""))
+            assert all(same_as_written(*both) for both in zip(found, written, strict=True)), (strategy, split, found)
+            assert ("**" in rows[strategy][place]) == pair["significant"], (strategy, split)
+
+
+def test_the_longer_descent_has_the_numbers_of_its_scores():
+    """On the seeds that the sweep had not seen."""
+    scores, text = pd.read_csv(PROJECT / "docs/catalogue.csv"), (PROJECT / "docs/catalogue.md").read_text()
+    said = re.search(r"nine of nine: (.*?) on `same`, (.*?) on `harder`\*\*, p = (\S+) each", text)
+    for written, split in zip(said.groups(), ("same", "harder")):
+        none, ten = (scores[(scores["study"] == study) & (scores["strategy"] == strategy) & (scores["split"] == split) & (scores["seed"] > 2)]
+                     for study, strategy in (("catalogue", "none"), ("longer-descent", "adversarial")))
+        pair = compare({name: dict(zip(rows["seed"], rows["mse"])) for name, rows in (("none", none), ("ten", ten))}).iloc[0]
+        found = [100 * MARGIN * value / pair["margin"] for value in (pair["mean_difference"], pair["ci_low"], pair["ci_high"])]
+        assert pair["n_seeds"] == 9 and pair["p"] == pytest.approx(2 / 2**9) and same_as_written(pair["p"], Decimal(said[3]))
+        assert all(same_as_written(*both) for both in zip(found, numbers(written), strict=True)), found
 
 
 @pytest.mark.parametrize("path", sorted([*RUNS.glob("*.ipynb"), *RUNS.glob("direct*.json")]), ids=lambda path: path.name)
