@@ -237,7 +237,7 @@ tables.protocol(study)
 # | Half precision, always on | Precision is a setting, and on record | a small difference must not be rounding |
 # | One random stream a run | Separate streams, the same for every strategy at one seed | differences show at fewer seeds |
 # | Validation on the training objects | Validation on problems never trained on | a score is of unseen problems |
-# | The answer is x at the scale of the last noise level, 0.986 of an answer | The answer is at its own scale | what is asked for is the inverse |
+# | The answer is left at the scale of the last noise level, a little smaller | The answer is at its own scale | what is asked for is the inverse |
 # | "Adversarial" was ascent in the notes and descent in the code | Descent; ascent is another strategy | hard means low energy |
 
 # %% [markdown]

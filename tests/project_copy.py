@@ -17,6 +17,7 @@ train_steps: 40
 batch_size: 8
 seeds: 0,1
 test_problems: 16
+learning_rate: 0.0001
 device: cpu
 """
 
