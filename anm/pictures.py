@@ -6,12 +6,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from anm.axes import reference_lines
 from anm.evaluate import Evaluation
 from anm.landscape import Solver
 from anm.matrices import FIT_STREAM, OFFSETS, frozen_problems
 from anm.miners import Mine, mine_negative
 from anm.params import chosen
-from anm.plots import reference_lines
 from anm.references import reference_table
 from anm.streams import Streams
 from anm.tiles import SIGNED

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from records import make_record
 
-from anm import frames, looks, plots
+from anm import axes, frames, looks, plots
 from anm.record import tidy_rows
 
 STRATEGIES = ("none", "random", "adversarial")
@@ -63,7 +63,7 @@ def test_reference_lines_lie_at_their_values_and_labels_do_not_overlap(records, 
 
 @pytest.mark.parametrize("heights", [[0.5, 0.5, 0.5], [0.99, 0.98, 1.0], [0.1, 0.9], []])
 def test_labels_move_apart_and_keep_their_order(heights):
-    placed = plots._apart(heights)
+    placed = axes._apart(heights)
     assert all(b - a > 0.06 for a, b in zip(sorted(placed), sorted(placed)[1:])) and all(p <= 1.02 for p in placed)
     if heights == [0.1, 0.9]:
         assert placed == heights

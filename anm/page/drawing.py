@@ -44,7 +44,7 @@ def panel(name: str, title: str, draw: Callable[..., Axes], alt: str) -> Html:
 
 def to_svg(sheet: Figure, prefix: str) -> str:
     """The figure as SVG that can stand in a page beside others: no width of its own, no id but with `prefix`,
-    page colours, and hover texts in the place of "tip:" links. The same figure gives the same text."""
+    the page's font and colours, and hover texts in the place of "tip:" links. The same figure gives the same text."""
     buffer = io.BytesIO()
     sheet.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     for space, address in (("", SVG), ("xlink", XLINK)):
@@ -54,8 +54,7 @@ def to_svg(sheet: Figure, prefix: str) -> str:
     _own_ids(root, prefix)
     for element in root.iter():
         _tip(element)
-        if "style" in element.attrib:
-            element.set("style", re.sub(r"#[0-9a-f]{6}", _page_colour, element.get("style")))
+        _slim(element)
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -92,6 +91,14 @@ def _tip(element: ElementTree.Element):
         title = ElementTree.Element(f"{{{SVG}}}title")
         title.text = address.removeprefix("tip:")
         element.insert(0, title)
+
+
+def _slim(element: ElementTree.Element):
+    """Leaves fonts to the page, takes its colours, and keeps places to a hundredth of a point."""
+    if "style" in element.attrib:
+        element.set("style", re.sub(r"#[0-9a-f]{6}", _page_colour, re.sub(r"font-family:[^;]*;? ?", "", element.get("style"))))
+    for name in element.attrib.keys() & {"d", "x", "y"}:
+        element.set(name, re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", element.get(name)))
 
 
 def _page_colour(found: re.Match) -> str:
