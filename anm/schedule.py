@@ -20,6 +20,24 @@ def one_hot(t: Tensor, noise_levels: int) -> Tensor:
     return (t[..., None] == torch.arange(noise_levels, device=t.device)).to(torch.float32)
 
 
+class Pick(torch.autograd.Function):
+    """Each row's level of a table: table (S, T, C), t (S, B) -> (S, B, C).
+
+    Its gradient is a product with one-hot rows, which unlike that of indexing is deterministic.
+    """
+
+    @staticmethod
+    def forward(ctx, table: Tensor, t: Tensor) -> Tensor:
+        ctx.save_for_backward(t)
+        ctx.noise_levels = table.shape[1]
+        return table[torch.arange(len(table), device=t.device)[:, None], t]
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        (t,) = ctx.saved_tensors
+        return one_hot(t, ctx.noise_levels).to(grad.dtype).mT @ grad, None
+
+
 class Schedule(nn.Module):
     """Per-level constants, each (T,) and float32 on the device; level 0 is the least noisy.
 

@@ -8,8 +8,10 @@ import torch
 from tiny import CPU, fresh_mlp, random_inputs, same_bits
 from torch.nn import functional as F
 
+from anm.device import can_compile
 from anm.energy import EnergyMLP
 from anm.energy.mlp import EMBEDDING, HIDDEN, SiluAndSlope, sinusoidal
+from anm.params import CHOICES
 from anm.streams import Streams
 
 SIZES = [(1, 1, 3), (2, 3, 2), (4, 2, 8), (7, 1, 1), (4, 3, 5)]  # n, stack, batch
@@ -89,6 +91,26 @@ def test_training_through_the_closed_form_is_training_through_a_second_autograd_
     second = gradients(energy, torch.autograd.grad(energy.sum(), x_t, create_graph=True)[0])
     for ours, theirs in zip(closed, second):
         assert (ours - theirs).abs().max() <= 1e-10 * theirs.abs().max()
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, whose compiler looks into everything
+@pytest.mark.skipif(not can_compile(CPU), reason="needs a C++ compiler")
+@pytest.mark.parametrize("name", ["mlp", "residual"])
+def test_a_compiled_energy_and_its_training_are_those_without_a_compiler(name):
+    plain = CHOICES["energy"][name](3, 4, 2).reset(Streams((0, 1), CPU).generators["weights"])
+    compiled = copy.deepcopy(plain)
+    compiled.compile_evaluate()
+    A, x_t, t = random_inputs(3, 2, 5, 4)
+    A = A @ A.mT + torch.eye(3)
+    found = []
+    for model in (plain, compiled):
+        landscape = model.landscape(model.encode(A), t)
+        energy, eps_hat = landscape(x_t)
+        (eps_hat - x_t).square().mean().backward()
+        found.append([energy, eps_hat, landscape(x_t, gradient=False)[0], *(w.grad for w in model.parameters())])
+    assert compiled._evaluate != compiled.evaluate
+    for eager, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, eager, rtol=1e-4, atol=1e-6)
 
 
 def test_silu_and_its_slope():

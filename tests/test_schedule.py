@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from anm.schedule import Schedule, cosine_betas
+from anm.schedule import Pick, Schedule, cosine_betas, one_hot
 
 
 @pytest.mark.parametrize("noise_levels", [1, 2, 10, 100])
@@ -57,3 +57,15 @@ def test_denoised_undoes_noised(noise_levels):
     x0, eps = torch.randn(2, 3, 40, 4, 4, generator=g, dtype=torch.float64)
     t = torch.randint(noise_levels, (3, 40), generator=g)
     torch.testing.assert_close(schedule.denoised(schedule.noised(x0, t, eps), t, eps), x0, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("stack, levels, batch", [(1, 4, 7), (3, 5, 6), (2, 1, 3)])
+def test_picking_levels_is_the_product_with_one_hot_rows_and_so_is_its_gradient(stack, levels, batch):
+    table = torch.randn(stack, levels, 3, dtype=torch.float64, requires_grad=True)
+    t = torch.randint(levels, (stack, batch))
+    picked, expected = Pick.apply(table, t), one_hot(t, levels).double() @ table
+    assert torch.equal(picked, expected)
+    weight = torch.randn_like(picked)
+    found, = torch.autograd.grad((picked * weight).sum(), table)
+    known, = torch.autograd.grad((expected * weight).sum(), table)
+    torch.testing.assert_close(found, known, rtol=1e-12, atol=1e-12)

@@ -20,17 +20,24 @@ class Energy(nn.Module):
     """
 
     any_n = False  # whether problems of another n than that of the training can be answered
+    level_is_free = False  # whether `at_level` takes no product, so that a compiler may do it within every `evaluate`
 
     def __init__(self, n: int, noise_levels: int, stack: int):
         super().__init__()
         self.n, self.noise_levels, self.stack = n, noise_levels, stack
-        self._evaluate = self.evaluate
+        self._at_level, self._evaluate = self.at_level, self.evaluate
 
     def compile_evaluate(self) -> None:
-        """Have torch compile `evaluate`: fewer passes over memory, at the price of up to a minute at first use."""
+        """Have torch compile `evaluate`: fewer passes over memory, at the price of up to a minute at first use.
+
+        With it `at_level` where that is free, so that what it adds to each row is never written out.
+        """
         # Weights of the run and their averages, with and without gradients, for batches of several sizes: torch gives up after eight.
         torch._dynamo.config.recompile_limit = 64
-        self._evaluate = torch.compile(self.evaluate)
+        if self.level_is_free:
+            self._at_level, self._evaluate = later, torch.compile(self.at_level_and_evaluate)
+        else:
+            self._evaluate = torch.compile(self.evaluate)
 
     def reset(self, generators: list[torch.Generator]) -> "Energy":
         """Draw each seed's initial weights from its own generator (on the CPU)."""
@@ -51,9 +58,13 @@ class Energy(nn.Module):
         """energy (S, B) and, where the gradient is asked for, eps_hat (S, B, n, n); `known` is from `at_level`."""
         raise NotImplementedError
 
+    def at_level_and_evaluate(self, encoded_and_t: tuple, x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:
+        """`evaluate` at what `at_level` gives."""
+        return self.evaluate(self.at_level(*encoded_and_t), x_t, gradient)
+
     def landscape(self, encoded: Any, t: Tensor) -> Landscape:
         """The energy over x_t for encoded problems at noise levels t (S, B)."""
-        return partial(self._evaluate, self.at_level(encoded, t))
+        return partial(self._evaluate, self._at_level(encoded, t))
 
     def energy_and_grad(self, A: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """energy (S, B) and its gradient in x_t, eps_hat (S, B, n, n), the prediction of the noise."""
@@ -62,6 +73,11 @@ class Energy(nn.Module):
     def energy(self, A: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """energy (S, B)."""
         return self.landscape(self.encode(A), t)(x_t, gradient=False)[0]
+
+
+def later(*arguments: Any) -> tuple:
+    """The arguments of a function that is called elsewhere."""
+    return arguments
 
 
 class StackedLinear(nn.Module):

@@ -8,7 +8,7 @@ h(Q A Q^T) = Q h(A) Q^T for orthogonal Q.
 import torch
 from torch import Tensor, nn
 
-from anm.schedule import one_hot
+from anm.schedule import Pick
 
 SQUARINGS = 2  # of A, before its norm is taken
 CHANNELS, DEPTH = 2, 9
@@ -106,8 +106,6 @@ class LevelHeads(nn.Module):
         self.by_level.data.zero_()
 
     def forward(self, h: Tensor, t: Tensor) -> tuple[Tensor, ...]:
-        # A product with one-hot rows picks each row's level; unlike indexing, its backward pass is deterministic.
-        pick = one_hot(t, self.by_level.shape[1]).to(h.dtype)
-        levels = torch.bmm(pick, self.by_level.flatten(2)).unflatten(2, self.by_level.shape[2:])  # (S, B, K, C)
+        levels = Pick.apply(self.by_level.flatten(2), t).unflatten(2, self.by_level.shape[2:])  # (S, B, K, C)
         weight = GAIN * (self.common[:, None] + levels).movedim(1, -1)[..., None, None]  # (S, K, C, B, 1, 1)
         return tuple((weight[:, head] * h).sum(1) for head in range(weight.shape[1]))

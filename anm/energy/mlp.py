@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from anm.energy.base import Energy, StackedLinear
 from anm.params import CHOICES
-from anm.schedule import one_hot
+from anm.schedule import Pick
 
 HIDDEN = 512
 EMBEDDING = 128
@@ -71,6 +71,8 @@ class EnergyMLP(Energy):
     Source: Du, Mao, Tenenbaum 2024 (arXiv 2406.11179), appendix A, and the code released with it.
     """
 
+    level_is_free = True
+
     def __init__(self, n: int, noise_levels: int, stack: int):
         super().__init__(n, noise_levels, stack)
         self.problem = StackedLinear(stack, n * n, HIDDEN)
@@ -122,9 +124,7 @@ class EnergyMLP(Energy):
 
     def at_level(self, encoded: tuple[Tensor, ...], t: Tensor) -> tuple[Tensor, ...]:
         of_problem, *by_level = encoded
-        # A product with one-hot rows picks each row's level; unlike indexing, its backward pass is deterministic.
-        pick = one_hot(t, self.noise_levels).to(of_problem.dtype)
-        (gain2, bias2), (gain3, bias3) = ((pick @ table).chunk(2, dim=-1) for table in by_level)
+        (gain2, bias2), (gain3, bias3) = ([Pick.apply(half, t) for half in table.chunk(2, dim=-1)] for table in by_level)
         return of_problem, gain2 + 1, bias2, gain3 + 1, bias3
 
     def evaluate(self, known: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:
