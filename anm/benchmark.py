@@ -196,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
         except ParamError as error:
             print(f"benchmark: {error}", file=sys.stderr)
             return 2
-        about = machine(runs[0].torch_device()) | {"torch": torch.__version__, "threads": torch.get_num_threads(), "precision": asked.precision}
+        about = machine(runs[0].torch_device()) | {"torch": torch.__version__, "threads": torch.get_num_threads(),
+                                                   "precision": asked.precision, "compile": asked.compile}
         print(json.dumps(about), flush=True)
         keep_memory()
         rows = []

@@ -65,7 +65,7 @@ class Training:
         self.average.load_state_dict(self.model.state_dict())
         self.compiled = params.compiles(self.device)
         if self.compiled:
-            self.model.compile_evaluate()
+            self.model.compile_evaluate(dynamic=False)
             self.average.compile_evaluate()
         self.schedule = Schedule(params.noise_levels).to(self.device)
         self.strategy = chosen("strategy", params.strategy)

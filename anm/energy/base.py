@@ -27,17 +27,18 @@ class Energy(nn.Module):
         self.n, self.noise_levels, self.stack = n, noise_levels, stack
         self._at_level, self._evaluate = self.at_level, self.evaluate
 
-    def compile_evaluate(self) -> None:
+    def compile_evaluate(self, dynamic: bool | None = None) -> None:
         """Have torch compile `evaluate`: fewer passes over memory, at the price of up to a minute at first use.
 
-        With it `at_level` where that is free, so that what it adds to each row is never written out.
+        With it `at_level` where that is free, so that what it adds to each row is never written out. `dynamic`: as for
+        torch.compile; False where all batches are of one size, for whose code a size seen elsewhere then changes nothing.
         """
         # Weights of the run and their averages, with and without gradients, for batches of several sizes: torch gives up after eight.
         torch._dynamo.config.recompile_limit = 64
         if self.level_is_free:
-            self._at_level, self._evaluate = later, torch.compile(self.at_level_and_evaluate)
+            self._at_level, self._evaluate = later, torch.compile(self.at_level_and_evaluate, dynamic=dynamic)
         else:
-            self._evaluate = torch.compile(self.evaluate)
+            self._evaluate = torch.compile(self.evaluate, dynamic=dynamic)
 
     def reset(self, generators: list[torch.Generator]) -> "Energy":
         """Draw each seed's initial weights from its own generator (on the CPU)."""
