@@ -130,6 +130,14 @@ def test_the_longer_descent_has_the_numbers_of_its_scores():
         assert all(same_as_written(*both) for both in zip(found, numbers(written), strict=True)), found
 
 
+def test_the_table_of_the_benchmark_is_its_record():
+    eager, compiled = (json.loads((PROJECT / f"docs/benchmark/{how}.json").read_text())["steps"] for how in ("eager", "compiled"))
+    expected = [[e["strategy"], f"{e['batch']}", f"{e['step_ms']:.0f}", f"{e['fraction_of_floor']:.0%}", f"{c['step_ms']:.0f}",
+                 f"{c['fraction_of_floor']:.0%}", f"{e['textbook_ms']:.0f}"] for e, c in zip(eager, compiled, strict=True)]
+    rows = re.findall(r"^\| (none|random|adversarial) \| (\d+) \|(.*)\|$", (PROJECT / "README.md").read_text(), flags=re.MULTILINE)
+    assert [[strategy, batch, *rest.replace(" ", "").split("|")] for strategy, batch, rest in rows] == expected
+
+
 @pytest.mark.parametrize("path", sorted([*RUNS.glob("*.ipynb"), *RUNS.glob("direct*.json")]), ids=lambda path: path.name)
 def test_every_recorded_run_was_made_with_committed_code(path):
     provenance = (read_run if path.suffix == ".ipynb" else read_direct)(path)["provenance"]
