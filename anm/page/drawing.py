@@ -1,5 +1,6 @@
 """Figures as inline SVG: text stays text, colours are the page's own (so that they change with light and dark)."""
 
+import hashlib
 import io
 import re
 import xml.etree.ElementTree as ElementTree
@@ -55,6 +56,7 @@ def to_svg(sheet: Figure, prefix: str) -> str:
     for element in root.iter():
         _tip(element)
         _slim(element)
+    _share_styles(root)
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -99,6 +101,19 @@ def _slim(element: ElementTree.Element):
         element.set("style", re.sub(r"#[0-9a-f]{6}", _page_colour, re.sub(r"font-family:[^;]*;? ?", "", element.get("style"))))
     for name in element.attrib.keys() & {"d", "x", "y"}:
         element.set(name, re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", element.get(name)))
+
+
+def _share_styles(root: ElementTree.Element):
+    """Says each style once: elements carry a class, whose name is made of what it says and so means the same in every figure."""
+    rules = {}
+    for element in root.iter():
+        if style := element.attrib.pop("style", None):
+            name = f"s{hashlib.sha256(style.encode()).hexdigest()[:8]}"
+            rules[name] = style
+            element.set("class", name)
+    sheet = ElementTree.Element(f"{{{SVG}}}style")
+    sheet.text = " ".join(f".{name} {{ {style} }}" for name, style in sorted(rules.items()))
+    root.insert(0, sheet)
 
 
 def _page_colour(found: re.Match) -> str:
