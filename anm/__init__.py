@@ -20,7 +20,22 @@ from anm.record import RecordError, collect_runs, emit_record, read_run, run_rec
 from anm.trainer import TrainingError, load, train, untrained
 
 __all__ = [
-    "CheckpointError", "EnergyMLP", "Interrupted", "Mine", "ParamError", "RecordError", "RunParams", "Solver",
-    "TrainingError", "collect_runs", "emit_record", "evaluate", "load", "miner", "read_run", "run_record", "train",
+    "CheckpointError",
+    "EnergyMLP",
+    "Interrupted",
+    "Mine",
+    "ParamError",
+    "RecordError",
+    "RunParams",
+    "Solver",
+    "TrainingError",
+    "collect_runs",
+    "emit_record",
+    "evaluate",
+    "load",
+    "miner",
+    "read_run",
+    "run_record",
+    "train",
     "untrained",
 ]

@@ -19,8 +19,17 @@ def reference_lines(ax, references=None):
     ax.autoscale_view()
     heights = _apart([_height(ax, value) for value in references.values()])
     for (name, _), height in zip(references.items(), heights):
-        ax.annotate(name, (1.0, height), xycoords="axes fraction", xytext=(3, 0), textcoords="offset points",
-                    va="center", fontsize=9.5, color=MUTED, annotation_clip=False)
+        ax.annotate(
+            name,
+            (1.0, height),
+            xycoords="axes fraction",
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9.5,
+            color=MUTED,
+            annotation_clip=False,
+        )
     legend(ax)
     return ax
 
@@ -52,7 +61,10 @@ def points(ax, x, y, tips: list[str], look: tuple):
 
 def tips(rows: pd.DataFrame, column: str, unit: str = "") -> list[str]:
     """What each row's point says on hover: strategy, seed, value, run."""
-    return [f"tip:{row.strategy}, seed {row.seed}: {getattr(row, column):.6g}{unit} ({row.run})" for row in rows.itertuples()]
+    return [
+        f"tip:{row.strategy}, seed {row.seed}: {getattr(row, column):.6g}{unit} ({row.run})"
+        for row in rows.itertuples()
+    ]
 
 
 def lines(ax, table: pd.DataFrame, x: str, y: str, markers: bool = False):
@@ -60,8 +72,14 @@ def lines(ax, table: pd.DataFrame, x: str, y: str, markers: bool = False):
     for strategy, (colour, marker, line), mine in by_strategy(table):
         group = mine.groupby(x)[y].agg(["mean", "min", "max"])
         ax.fill_between(group.index, group["min"], group["max"], color=colour, alpha=0.18, linewidth=0)
-        ax.plot(group.index, group["mean"], color=colour, linestyle=line, marker=marker if markers else None,
-                label=plain(strategy))
+        ax.plot(
+            group.index,
+            group["mean"],
+            color=colour,
+            linestyle=line,
+            marker=marker if markers else None,
+            label=plain(strategy),
+        )
     return ax
 
 

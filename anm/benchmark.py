@@ -52,9 +52,15 @@ class Floor:
     def __init__(self, update: Callable[[], None], device: torch.device):
         with SeenProducts() as seen:
             update()
-        unique = {spec: (torch.empty_strided(*spec[:2], dtype=spec[2], device=device).normal_()) for pair in seen.operands for spec in pair}
+        unique = {
+            spec: (torch.empty_strided(*spec[:2], dtype=spec[2], device=device).normal_())
+            for pair in seen.operands
+            for spec in pair
+        }
         self.pairs = [tuple(unique[spec] for spec in pair) for pair in seen.operands]
-        self.out = {self.shape(pair): torch.empty(self.shape(pair), device=device, dtype=pair[0].dtype) for pair in self.pairs}
+        self.out = {
+            self.shape(pair): torch.empty(self.shape(pair), device=device, dtype=pair[0].dtype) for pair in self.pairs
+        }
         self.flop = sum(2 * left.numel() * right.shape[-1] for left, right in self.pairs)
 
     @staticmethod
@@ -105,14 +111,23 @@ def measure(params: RunParams, rounds: int, textbook: bool) -> dict:
     rows = len(params.seed_list) * params.batch_size
     step, floor = np.median(seconds["step"]), np.median(seconds["floor"])
     found = {
-        "energy": params.energy, "strategy": params.strategy, "seeds": len(params.seed_list), "batch": params.batch_size,
-        "n": params.n, "step_ms": 1e3 * step, "rows_per_s": rows / step, "floor_ms": 1e3 * floor,
+        "energy": params.energy,
+        "strategy": params.strategy,
+        "seeds": len(params.seed_list),
+        "batch": params.batch_size,
+        "n": params.n,
+        "step_ms": 1e3 * step,
+        "rows_per_s": rows / step,
+        "floor_ms": 1e3 * floor,
         "fraction_of_floor": float(np.median(seconds["floor"] / seconds["step"])),
-        "gflops": actions["floor"].flop / step / 1e9, "floor_gflops": actions["floor"].flop / floor / 1e9,
+        "gflops": actions["floor"].flop / step / 1e9,
+        "floor_gflops": actions["floor"].flop / floor / 1e9,
     }
     if textbook:
-        found |= {"textbook_ms": 1e3 * np.median(seconds["textbook"]),
-                  "ratio_to_textbook": float(np.median(seconds["textbook"] / seconds["step"]))}
+        found |= {
+            "textbook_ms": 1e3 * np.median(seconds["textbook"]),
+            "ratio_to_textbook": float(np.median(seconds["textbook"] / seconds["step"])),
+        }
     return found | {"peak_mib": peak}
 
 
@@ -131,7 +146,9 @@ def growth(params: RunParams, rounds: int) -> list[dict]:
         for value in values:
             row = measure(RunParams(**params.resolved() | {name: value}), rounds, textbook=False)
             rows.append({"grows": name} | row)
-            print(f"  {name} = {value}: {row['step_ms']:.1f} ms, {row['fraction_of_floor']:.0%} of the floor", flush=True)
+            print(
+                f"  {name} = {value}: {row['step_ms']:.1f} ms, {row['fraction_of_floor']:.0%} of the floor", flush=True
+            )
     return rows
 
 
@@ -143,7 +160,14 @@ def roofline(table: pd.DataFrame, ax=None):
     table = table.assign(rows=table["seeds"] * table["batch"]).sort_values("rows")
     for (energy, strategy), part in table.groupby(["energy", "strategy"]):
         (line,) = ax.plot(part["rows"], part["floor_gflops"], linestyle=":", marker="_")
-        ax.plot(part["rows"], part["gflops"], linestyle="none", marker="o", color=line.get_color(), label=f"{energy}, {strategy}")
+        ax.plot(
+            part["rows"],
+            part["gflops"],
+            linestyle="none",
+            marker="o",
+            color=line.get_color(),
+            label=f"{energy}, {strategy}",
+        )
     ax.set(xscale="log", xlabel="rows in a step (seeds x batch)", ylabel="GFLOP/s of matrix products", ylim=0)
     ax.set_title("Steps (points) under their roof (dotted): the same products alone", fontsize=10, loc="left")
     ax.legend(fontsize=8)
@@ -153,13 +177,25 @@ def roofline(table: pd.DataFrame, ax=None):
 def markdown(table: pd.DataFrame) -> str:
     """The table in Markdown."""
     columns = {
-        "energy": "energy", "strategy": "strategy", "seeds": "seeds", "batch": "batch", "n": "n", "step_ms": "ms a step",
-        "rows_per_s": "rows/s", "floor_ms": "floor, ms", "fraction_of_floor": "of the floor", "textbook_ms": "textbook, ms",
-        "ratio_to_textbook": "times as fast", "peak_mib": "peak MiB",
+        "energy": "energy",
+        "strategy": "strategy",
+        "seeds": "seeds",
+        "batch": "batch",
+        "n": "n",
+        "step_ms": "ms a step",
+        "rows_per_s": "rows/s",
+        "floor_ms": "floor, ms",
+        "fraction_of_floor": "of the floor",
+        "textbook_ms": "textbook, ms",
+        "ratio_to_textbook": "times as fast",
+        "peak_mib": "peak MiB",
     }
     shown = table[[c for c in columns if c in table]].rename(columns=columns)
     formats = {"of the floor": "{:.0%}", "times as fast": "{:.2f}", "rows/s": "{:,.0f}", "peak MiB": "{:.0f}"}
-    cells = [[formats.get(name, "{:.1f}" if "ms" in name else "{}").format(value) for name, value in row.items()] for row in shown.to_dict("records")]
+    cells = [
+        [formats.get(name, "{:.1f}" if "ms" in name else "{}").format(value) for name, value in row.items()]
+        for row in shown.to_dict("records")
+    ]
     lines = [list(shown), ["---"] * len(shown.columns), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -185,19 +221,33 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parse_arguments(arguments)
     energies = sorted(CHOICES["energy"]) if asked.energies == ["all"] else asked.energies
     with tempfile.TemporaryDirectory() as unused:
-        common = {"n": asked.n, "seeds": asked.seeds, "device": asked.device, "precision": asked.precision,
-                  "compile": asked.compile, "checkpoint_dir": unused}
+        common = {
+            "n": asked.n,
+            "seeds": asked.seeds,
+            "device": asked.device,
+            "precision": asked.precision,
+            "compile": asked.compile,
+            "checkpoint_dir": unused,
+        }
         try:
-            runs = [RunParams(strategy=strategy, energy=energy, batch_size=batch, **common)
-                    for energy in energies for batch in asked.batch for strategy in asked.strategies]
+            runs = [
+                RunParams(strategy=strategy, energy=energy, batch_size=batch, **common)
+                for energy in energies
+                for batch in asked.batch
+                for strategy in asked.strategies
+            ]
             for run in runs:
                 run.check_machine()
             check_writable("output", asked.output)
         except ParamError as error:
             print(f"benchmark: {error}", file=sys.stderr)
             return 2
-        about = machine(runs[0].torch_device()) | {"torch": torch.__version__, "threads": torch.get_num_threads(),
-                                                   "precision": asked.precision, "compile": asked.compile}
+        about = machine(runs[0].torch_device()) | {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "precision": asked.precision,
+            "compile": asked.compile,
+        }
         print(json.dumps(about), flush=True)
         keep_memory()
         rows = []

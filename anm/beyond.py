@@ -25,10 +25,16 @@ def products(model: Energy, landscape_steps: int, refine_steps: int = 0) -> int 
         return None
     whole, half = model.products_to_evaluate, model.products_to_evaluate // 2
     level = model.products_a_level + whole + (landscape_steps * whole + half if landscape_steps else 0)
-    return model.products_to_encode + model.noise_levels * level + (whole + 2 * whole * refine_steps if refine_steps else 0)
+    return (
+        model.products_to_encode
+        + model.noise_levels * level
+        + (whole + 2 * whole * refine_steps if refine_steps else 0)
+    )
 
 
-def thinking_errors(solver: Solver, test: TestSet, budgets: tuple[int, ...] = REFINE_BUDGETS, landscape_steps=None) -> np.ndarray:
+def thinking_errors(
+    solver: Solver, test: TestSet, budgets: tuple[int, ...] = REFINE_BUDGETS, landscape_steps=None
+) -> np.ndarray:
     """Squared error (budgets, S, N), float64, after up to so many refinement steps: one solution, seen on its way."""
     found: dict[int, torch.Tensor] = {}
 
@@ -37,7 +43,11 @@ def thinking_errors(solver: Solver, test: TestSet, budgets: tuple[int, ...] = RE
             found[step] = squared_error(x0, X)
 
     parts = []
-    options = {"refine_steps": max(budgets), "watch_refining": watch_refining, "watch": lambda level, descent, x0: found.update({0: squared_error(x0, X)})}
+    options = {
+        "refine_steps": max(budgets),
+        "watch_refining": watch_refining,
+        "watch": lambda level, descent, x0: found.update({0: squared_error(x0, X)}),
+    }
     batch = solver.problems_at_once(test.A.shape[-1])
     for first in range(0, len(test), batch):
         rows, X = slice(first, first + batch), test.X[first : first + batch].to(solver.device)
@@ -57,9 +67,17 @@ def thinking(solver: Solver, problems: int, landscape_steps: int | None = None) 
     """MSE per seed on `same`, `harder` and c = 0.02 after each budget of refinement steps, and the products it costs."""
     n, steps = solver.params.n, solver.params.landscape_steps if landscape_steps is None else landscape_steps
     splits = OFFSETS | {"hardest": HARDEST}
-    tables = {name: means(thinking_errors(solver, frozen_problems(n, c, problems), landscape_steps=steps)) for name, c in splits.items()}
+    tables = {
+        name: means(thinking_errors(solver, frozen_problems(n, c, problems), landscape_steps=steps))
+        for name, c in splits.items()
+    }
     return [
-        {"landscape_steps": steps, "refine_steps": budget, "problems": problems, "products": products(solver.model, steps, budget)}
+        {
+            "landscape_steps": steps,
+            "refine_steps": budget,
+            "problems": problems,
+            "products": products(solver.model, steps, budget),
+        }
         | {name: table[place] for name, table in tables.items()}
         for place, budget in enumerate(REFINE_BUDGETS)
     ]
@@ -74,7 +92,16 @@ def sizes(solver: Solver, problems: int, refine_steps: int) -> list[dict[str, An
             break
         for name, c in OFFSETS.items():
             standard, longer = means(thinking_errors(solver, frozen_problems(n, c, count), (0, refine_steps)))
-            rungs.append({"n": n, "split": name, "problems": count, "refine_steps": refine_steps, "mse": standard, "mse_refined": longer})
+            rungs.append(
+                {
+                    "n": n,
+                    "split": name,
+                    "problems": count,
+                    "refine_steps": refine_steps,
+                    "mse": standard,
+                    "mse_refined": longer,
+                }
+            )
     return rungs
 
 
@@ -84,7 +111,14 @@ def spectra(solver: Solver, problems: int, refine_steps: int) -> list[dict[str, 
     for name in SPECTRA:
         test = spectrum_problems(name, solver.params.n, problems)
         standard, longer = thinking_errors(solver, test, (0, refine_steps)) / test.X.square().mean((1, 2)).numpy()
-        rungs.append({"spectrum": name, "problems": problems, "condition": float(np.median(test.condition)), "refine_steps": refine_steps})
+        rungs.append(
+            {
+                "spectrum": name,
+                "problems": problems,
+                "condition": float(np.median(test.condition)),
+                "refine_steps": refine_steps,
+            }
+        )
         rungs[-1] |= {"relative": standard.mean(axis=1).tolist(), "relative_refined": longer.mean(axis=1).tolist()}
     return rungs
 

@@ -43,8 +43,13 @@ def save(params: RunParams, step: int, state: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:09d}.pt"
     part = path.with_suffix(f".{os.getpid()}.part")
-    content = {"format": FORMAT, "schema": SCHEMA, "params": json.dumps(params.resolved()),
-               "own_code": params.own_code(), "step": step} | state
+    content = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "params": json.dumps(params.resolved()),
+        "own_code": params.own_code(),
+        "step": step,
+    } | state
     try:
         with open(part, "wb") as file:
             torch.save(content, file)
@@ -121,9 +126,13 @@ def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> No
     theirs = content.get("own_code", {})
     for name, code in ours.items():
         if name in theirs and theirs[name] != code:
-            raise ForeignCheckpoint(f"{path}: {name} has been edited since; resume = false starts anew, undoing the edit goes on")
+            raise ForeignCheckpoint(
+                f"{path}: {name} has been edited since; resume = false starts anew, undoing the edit goes on"
+            )
     if not 0 <= content["step"] <= params.train_steps:
-        raise ForeignCheckpoint(f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}")
+        raise ForeignCheckpoint(
+            f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}"
+        )
 
 
 @contextmanager
@@ -132,7 +141,9 @@ def taking_over(saved: dict[str, Any]):
     try:
         yield
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{saved['path']}: its content does not fit this run ({' '.join(str(error).split())[:300]})") from error
+        raise CheckpointError(
+            f"{saved['path']}: its content does not fit this run ({' '.join(str(error).split())[:300]})"
+        ) from error
 
 
 def clear_unfinished(folder: Path) -> None:

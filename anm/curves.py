@@ -30,7 +30,9 @@ class Curves:
         for name in ROWS:
             if name in rows:
                 weights = levels if name in EVERY_ROW else mined
-                now[f"level/{name}"] = (rows[name].detach()[..., None] * weights).sum(1)  # no product: those may be of low precision
+                now[f"level/{name}"] = (rows[name].detach()[..., None] * weights).sum(
+                    1
+                )  # no product: those may be of low precision
                 now[f"count/{name}"] = weights.sum(1)
         for name, value in now.items():
             self.sums.setdefault(name, torch.zeros_like(value)).add_(value)

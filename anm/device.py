@@ -45,5 +45,9 @@ def can_compile(device: torch.device) -> bool:
     """Whether torch can compile for this device: Triton with a C compiler and Python's headers for a GPU, C++ for a CPU."""
     if device.type == "cuda":
         compilers = (os.environ.get("CC", ""), "cc", "gcc", "clang")
-        return has_triton() and any(map(shutil.which, compilers)) and Path(sysconfig.get_path("include"), "Python.h").is_file()
+        return (
+            has_triton()
+            and any(map(shutil.which, compilers))
+            and Path(sysconfig.get_path("include"), "Python.h").is_file()
+        )
     return device.type == "cpu" and shutil.which("c++") is not None

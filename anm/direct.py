@@ -79,7 +79,9 @@ def train_direct(params: RunParams, say=print) -> Direct:
 
 def direct_errors(direct: Direct, test: TestSet, batch: int = 500) -> list[float]:
     """MSE per seed on a test set."""
-    parts = [squared_error(direct.solve(test.A[i : i + batch]), test.X[i : i + batch]) for i in range(0, len(test), batch)]
+    parts = [
+        squared_error(direct.solve(test.A[i : i + batch]), test.X[i : i + batch]) for i in range(0, len(test), batch)
+    ]
     return torch.cat(parts, dim=1).numpy().astype("float64").mean(axis=1).tolist()
 
 
@@ -88,10 +90,20 @@ def direct_record(params: RunParams, say=print) -> dict:
     started, clock = datetime.now(timezone.utc), time.perf_counter()
     direct = train_direct(params, say)
     seconds = time.perf_counter() - clock
-    scores = {split: {"offset": offset, "problems": params.test_problems,
-                      "mse": direct_errors(direct, frozen_problems(params.n, offset, params.test_problems))} for split, offset in OFFSETS.items()}
-    source = provenance(params.torch_device(), started, train_seconds=seconds, seconds_per_step=seconds / params.train_steps)
-    return clean({"schema": SCHEMA, "layers": "bilinear", "params": params.resolved(), "provenance": source, "results": scores})
+    scores = {
+        split: {
+            "offset": offset,
+            "problems": params.test_problems,
+            "mse": direct_errors(direct, frozen_problems(params.n, offset, params.test_problems)),
+        }
+        for split, offset in OFFSETS.items()
+    }
+    source = provenance(
+        params.torch_device(), started, train_seconds=seconds, seconds_per_step=seconds / params.train_steps
+    )
+    return clean(
+        {"schema": SCHEMA, "layers": "bilinear", "params": params.resolved(), "provenance": source, "results": scores}
+    )
 
 
 def read_direct(path: Path) -> dict:
@@ -109,8 +121,12 @@ def read_direct(path: Path) -> dict:
 def main(arguments: list[str] | None = None) -> int:
     """Train, score, write; exit code 2 on a setting or an output that will not do."""
     parser = argparse.ArgumentParser(prog="python -m anm.direct", description=__doc__.splitlines()[0])
-    parser.add_argument("-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="a YAML file of parameters")
-    parser.add_argument("-p", dest="settings", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter")
+    parser.add_argument(
+        "-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="a YAML file of parameters"
+    )
+    parser.add_argument(
+        "-p", dest="settings", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter"
+    )
     parser.add_argument("output", type=Path, help="the JSON file to write; must not be there yet")
     asked = parser.parse_args(arguments)
     try:
@@ -121,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
         params = RunParams(**given)
         params.check_machine()
         if asked.output.exists() or not os.access(asked.output.parent, os.W_OK):
-            raise ParamError(f"output = '{asked.output}': must be a new file in a folder that is there and can be written")
+            raise ParamError(
+                f"output = '{asked.output}': must be a new file in a folder that is there and can be written"
+            )
     except ParamError as error:
         print(f"direct: {error}", file=sys.stderr)
         return 2

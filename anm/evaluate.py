@@ -100,7 +100,10 @@ def evaluate(solver: Solver) -> Evaluation:
         watch = means.watching(test, solver) if split == "same" else None
         errors, residuals = solve_errors(solver, test, watch=watch)
         results[split] = {"offset": offset, "problems": len(test)} | score(errors)
-        results[split] |= {"residual": residuals.mean(axis=1).tolist(), "by_condition": by_condition(errors, test.condition)}
+        results[split] |= {
+            "residual": residuals.mean(axis=1).tolist(),
+            "by_condition": by_condition(errors, test.condition),
+        }
     part = max(2, params.test_problems // PART)
     results["ladder"] = [ladder_rung(solver, offset, part) for offset in LADDER]
     results["landscape_steps"] = [step_budget(solver, steps, part) for steps in STEP_BUDGETS]

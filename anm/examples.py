@@ -28,8 +28,10 @@ def examples(solver: Solver, problems: int) -> dict[str, Any]:
     median = int(order["same"][len(order["same"]) // 2])
     return {
         "forming": about(tests["same"], "same", median) | {"moments": moments(solver, tests["same"], median)},
-        "worst": [about(tests["harder"], "harder", int(row)) | {"error": answer_error(solver, tests["harder"], int(row))}
-                  for row in order["harder"][::-1][:WORST]],
+        "worst": [
+            about(tests["harder"], "harder", int(row)) | {"error": answer_error(solver, tests["harder"], int(row))}
+            for row in order["harder"][::-1][:WORST]
+        ],
     }
 
 
@@ -51,7 +53,9 @@ def moments(solver: Solver, test: TestSet, row: int) -> list[dict[str, Any]]:
             seen.append({"level": 0, "refine_steps": step, "error": rounded(x0[0, 0].cpu() - X)})
 
     rows = slice(row, row + 1)
-    for _ in solver.answers(test.A[rows], test.start[rows], watch=watch, refine_steps=max(REFINED), watch_refining=watch_refining):
+    for _ in solver.answers(
+        test.A[rows], test.start[rows], watch=watch, refine_steps=max(REFINED), watch_refining=watch_refining
+    ):
         pass
     return seen
 
@@ -59,7 +63,7 @@ def moments(solver: Solver, test: TestSet, row: int) -> list[dict[str, Any]]:
 def answer_error(solver: Solver, test: TestSet, row: int) -> list[list[float]]:
     """What is wrong with the standard answer to one problem, (n, n)."""
     rows = slice(row, row + 1)
-    (_, x0), = solver.answers(test.A[rows], test.start[rows])
+    ((_, x0),) = solver.answers(test.A[rows], test.start[rows])
     return rounded(x0[0, 0].cpu() - test.X[row])
 
 

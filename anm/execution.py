@@ -65,8 +65,10 @@ def only_writer(path: Path, stop: StopRequest, wait: float, say=print):
             file.seek(0)
             holder = file.read().strip() or "another process"
             if stop.name or time.monotonic() > deadline:
-                raise Busy(f"{path.name}: {holder} is at work on it; nothing was started here. Let it finish, or stop it "
-                           "(scancel its job, or kill that process) and start again: it goes on where that one was")
+                raise Busy(
+                    f"{path.name}: {holder} is at work on it; nothing was started here. Let it finish, or stop it "
+                    "(scancel its job, or kill that process) and start again: it goes on where that one was"
+                )
             if wait > 0:
                 say(f"{path.name}: {holder} is at work on it; waiting up to {wait:.0f} s")
                 wait = 0
@@ -88,7 +90,9 @@ def try_lock(file, say) -> bool:
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
             raise
-        say(f"{file.name}: this file system has no locks ({error.strerror}); never run one study twice at the same time here")
+        say(
+            f"{file.name}: this file system has no locks ({error.strerror}); never run one study twice at the same time here"
+        )
     return True
 
 
@@ -98,11 +102,27 @@ def execute(notebook: Path, output: Path, arguments: list[str], folder: Path, st
     A stop request is handed to the kernel, which writes a checkpoint and raises; a second Ctrl-C, or
     `GRACE` seconds, ends everything at once. No process of the run outlives the call, nor this process.
     """
-    command = [sys.executable, "-m", "papermill", str(notebook), str(output), "--cwd", str(folder), "--kernel", "python3",
-               "--log-output", "--no-progress-bar", "--autosave-cell-every", "10", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(notebook),
+        str(output),
+        "--cwd",
+        str(folder),
+        "--kernel",
+        "python3",
+        "--log-output",
+        "--no-progress-bar",
+        "--autosave-cell-every",
+        "10",
+        *arguments,
+    ]
     # A Ctrl-C is ours to hand on, hence a session of its own; the kernel must be this environment's.
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
-    child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
+    child = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
+    )
     family: list[psutil.Process] = []
     try:
         return wait_or_stop(child, family, stop)

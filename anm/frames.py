@@ -22,24 +22,33 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def learning(records: Mapping[str, dict]) -> pd.DataFrame:
     """MSE of the averaged weights on a small frozen subset of `same`, by training step."""
-    rows = ([*who, step, value] for who, record, s in _stacks(records)
-            for step, value in _columns(record["curves"], "mse_step", "mse_same", s))
+    rows = (
+        [*who, step, value]
+        for who, record, s in _stacks(records)
+        for step, value in _columns(record["curves"], "mse_step", "mse_same", s)
+    )
     return _table(rows, [*WHO, "step", "mse"], records)
 
 
 def losses(records: Mapping[str, dict]) -> pd.DataFrame:
     """Loss terms and gradient norm by training step; `term` names which."""
-    rows = ([*who, term, step, value] for who, record, s in _stacks(records)
-            for term in ("loss", "denoise", "contrast", "grad_norm")
-            for step, value in _columns(record["curves"], "step", term, s))
+    rows = (
+        [*who, term, step, value]
+        for who, record, s in _stacks(records)
+        for term in ("loss", "denoise", "contrast", "grad_norm")
+        for step, value in _columns(record["curves"], "step", term, s)
+    )
     return _table(rows, [*WHO, "term", "step", "value"], records)
 
 
 def landscape_steps(records: Mapping[str, dict]) -> pd.DataFrame:
     """MSE by landscape steps a noise level at test time, for both difficulties."""
-    rows = ([*who, split, entry["steps"], entry["problems"], entry[split][s]]
-            for who, record, s in _stacks(records)
-            for entry in record["results"].get("landscape_steps") or [] for split in ("same", "harder"))
+    rows = (
+        [*who, split, entry["steps"], entry["problems"], entry[split][s]]
+        for who, record, s in _stacks(records)
+        for entry in record["results"].get("landscape_steps") or []
+        for split in ("same", "harder")
+    )
     return _table(rows, [*WHO, "split", "steps", "problems", "mse"], records)
 
 
@@ -56,8 +65,11 @@ def conditions(records: Mapping[str, dict]) -> pd.DataFrame:
 
 def ladder(records: Mapping[str, dict]) -> pd.DataFrame:
     """MSE at each rung of the difficulty ladder (offset c, smaller is harder)."""
-    rows = ([*who, rung["offset"], rung["problems"], rung["mse"][s]]
-            for who, record, s in _stacks(records) for rung in record["results"].get("ladder") or [])
+    rows = (
+        [*who, rung["offset"], rung["problems"], rung["mse"][s]]
+        for who, record, s in _stacks(records)
+        for rung in record["results"].get("ladder") or []
+    )
     return _table(rows, [*WHO, "offset", "problems", "mse"], records)
 
 
@@ -67,8 +79,9 @@ def solving(records: Mapping[str, dict]) -> pd.DataFrame:
     rows = []
     for who, record, s in _stacks(records):
         walk = record.get("landscape") or {}
-        series = [[row[s] for row in walk[name]] if walk.get(name) else [None] * len(walk.get("level", []))
-                  for name in names]
+        series = [
+            [row[s] for row in walk[name]] if walk.get(name) else [None] * len(walk.get("level", [])) for name in names
+        ]
         rows += [[*who, *values] for values in zip(walk.get("level", []), *series)]
     return _table(rows, [*WHO, "level", *names], records)
 
@@ -88,8 +101,15 @@ def mining(records: Mapping[str, dict], share: float = 0.25) -> pd.DataFrame:
         by_level = record["curves"].get("by_level") or {}
         means = {name: _last_mean(by_level[name], share) for name in MINED if by_level.get(name)}
         for level in range(record["params"]["noise_levels"] if means else 0):
-            rows.append([run, record["params"]["energy"], record["params"]["strategy"], level,
-                         *(means[name][level] if name in means else None for name in MINED)])
+            rows.append(
+                [
+                    run,
+                    record["params"]["energy"],
+                    record["params"]["strategy"],
+                    level,
+                    *(means[name][level] if name in means else None for name in MINED),
+                ]
+            )
     return _table(rows, [*WHO[:3], "level", *MINED], records)
 
 
@@ -98,9 +118,22 @@ def mining_history(records: Mapping[str, dict]) -> pd.DataFrame:
     rows = []
     for run, record in records.items():
         by_level, steps = record["curves"].get("by_level") or {}, record["curves"].get("step") or []
-        means = {name: pd.DataFrame(by_level[name], dtype=float).mean(axis=1).tolist() for name in MINED if by_level.get(name)}
-        rows += [[run, record["params"]["energy"], record["params"]["strategy"], step,
-                  *(means[name][place] if name in means else None for name in MINED)] for place, step in enumerate(steps) if means]
+        means = {
+            name: pd.DataFrame(by_level[name], dtype=float).mean(axis=1).tolist()
+            for name in MINED
+            if by_level.get(name)
+        }
+        rows += [
+            [
+                run,
+                record["params"]["energy"],
+                record["params"]["strategy"],
+                step,
+                *(means[name][place] if name in means else None for name in MINED),
+            ]
+            for place, step in enumerate(steps)
+            if means
+        ]
     return _table(rows, [*WHO[:3], "step", *MINED], records)
 
 
@@ -109,24 +142,52 @@ def thinking(records: Mapping[str, dict]) -> pd.DataFrame:
 
     `landscape_steps` a noise level, then `refine_steps`; split `hardest` is c = 0.02.
     """
-    rows = ([*who, split, entry["landscape_steps"], entry["refine_steps"], entry["products"], entry["problems"], entry[split][s]]
-            for who, record, s in _stacks(records) for part in ("thinking", "thinking_only")
-            for entry in record["results"].get(part) or [] for split in ("same", "harder", "hardest"))
+    rows = (
+        [
+            *who,
+            split,
+            entry["landscape_steps"],
+            entry["refine_steps"],
+            entry["products"],
+            entry["problems"],
+            entry[split][s],
+        ]
+        for who, record, s in _stacks(records)
+        for part in ("thinking", "thinking_only")
+        for entry in record["results"].get(part) or []
+        for split in ("same", "harder", "hardest")
+    )
     return _table(rows, [*WHO, "split", "landscape_steps", "refine_steps", "products", "problems", "mse"], records)
 
 
 def sizes(records: Mapping[str, dict]) -> pd.DataFrame:
     """MSE at the trained n and at others, as scored and after thinking longer."""
-    rows = ([*who, rung["split"], rung["n"], rung["problems"], rung["refine_steps"], rung["mse"][s], rung["mse_refined"][s]]
-            for who, record, s in _stacks(records) for rung in record["results"].get("sizes") or [])
+    rows = (
+        [*who, rung["split"], rung["n"], rung["problems"], rung["refine_steps"], rung["mse"][s], rung["mse_refined"][s]]
+        for who, record, s in _stacks(records)
+        for rung in record["results"].get("sizes") or []
+    )
     return _table(rows, [*WHO, "split", "n", "problems", "refine_steps", "mse", "mse_refined"], records)
 
 
 def spectra(records: Mapping[str, dict]) -> pd.DataFrame:
     """Squared error in units of the answers' mean square on spectra that training never saw; median condition number."""
-    rows = ([*who, rung["spectrum"], rung["condition"], rung["problems"], rung["refine_steps"], rung["relative"][s], rung["relative_refined"][s]]
-            for who, record, s in _stacks(records) for rung in record["results"].get("spectra") or [])
-    return _table(rows, [*WHO, "spectrum", "condition", "problems", "refine_steps", "relative", "relative_refined"], records)
+    rows = (
+        [
+            *who,
+            rung["spectrum"],
+            rung["condition"],
+            rung["problems"],
+            rung["refine_steps"],
+            rung["relative"][s],
+            rung["relative_refined"][s],
+        ]
+        for who, record, s in _stacks(records)
+        for rung in record["results"].get("spectra") or []
+    )
+    return _table(
+        rows, [*WHO, "spectrum", "condition", "problems", "refine_steps", "relative", "relative_refined"], records
+    )
 
 
 def provenance(records: Mapping[str, dict]) -> pd.DataFrame:
@@ -138,13 +199,26 @@ def provenance(records: Mapping[str, dict]) -> pd.DataFrame:
 def _origin(run: str, record: dict) -> dict:
     params, origin = record["params"], record["provenance"]
     machine = origin.get("machine") or {}
-    return {"run": run, "energy": params["energy"], "strategy": params["strategy"], "seeds": params["seeds"],
-            "device": origin.get("device"), "host": machine.get("host"), "cpu": machine.get("cpu"),
-            "cores": machine.get("cores"), "gpu": machine.get("gpu"), "commit": origin.get("git_commit"),
-            "dirty": origin.get("git_dirty"), "started": origin.get("started"), "seconds": origin.get("seconds"),
-            "seconds_per_step": origin.get("seconds_per_step"), "resumed": origin.get("resumed"),
-            "peak_memory_mib": origin.get("peak_memory_mib"), "compiled": origin.get("compiled"),
-            "versions": f"anm {origin.get('anm')}, python {origin.get('python')}, torch {origin.get('torch')}"}
+    return {
+        "run": run,
+        "energy": params["energy"],
+        "strategy": params["strategy"],
+        "seeds": params["seeds"],
+        "device": origin.get("device"),
+        "host": machine.get("host"),
+        "cpu": machine.get("cpu"),
+        "cores": machine.get("cores"),
+        "gpu": machine.get("gpu"),
+        "commit": origin.get("git_commit"),
+        "dirty": origin.get("git_dirty"),
+        "started": origin.get("started"),
+        "seconds": origin.get("seconds"),
+        "seconds_per_step": origin.get("seconds_per_step"),
+        "resumed": origin.get("resumed"),
+        "peak_memory_mib": origin.get("peak_memory_mib"),
+        "compiled": origin.get("compiled"),
+        "versions": f"anm {origin.get('anm')}, python {origin.get('python')}, torch {origin.get('torch')}",
+    }
 
 
 def _stacks(records: Mapping[str, dict]):
@@ -161,7 +235,7 @@ def _columns(curves: dict, steps: str, values: str, place: int):
 
 def _last_mean(rows: list[list], share: float) -> list[float]:
     """Column means of the last `share` of the rows (at least one), nulls left out."""
-    tail = rows[-max(1, round(share * len(rows))):]
+    tail = rows[-max(1, round(share * len(rows))) :]
     return pd.DataFrame(tail, dtype=float).mean().tolist()
 
 

@@ -61,9 +61,19 @@ def read_grid(path: str | Path) -> Grid:
     parts = load_yaml(path)
     for part in parts:
         if part not in PARTS:
-            raise ParamError(f"{path}: {part}: there is no such part of a sweep.{closest(part, PARTS)} Allowed: {', '.join(PARTS)}")
-    axes, settings, strategies = parts.get("grid"), parts.get("settings") or {}, parts.get("strategies", ["adversarial"])
-    if not isinstance(axes, dict) or not axes or not all(isinstance(name, str) and isinstance(values, list) and values for name, values in axes.items()):
+            raise ParamError(
+                f"{path}: {part}: there is no such part of a sweep.{closest(part, PARTS)} Allowed: {', '.join(PARTS)}"
+            )
+    axes, settings, strategies = (
+        parts.get("grid"),
+        parts.get("settings") or {},
+        parts.get("strategies", ["adversarial"]),
+    )
+    if (
+        not isinstance(axes, dict)
+        or not axes
+        or not all(isinstance(name, str) and isinstance(values, list) and values for name, values in axes.items())
+    ):
         raise ParamError(f"{path}: grid: must hold lines of the form `setting: [value, ...]`, with a value each")
     listed = isinstance(strategies, list) and strategies and all(isinstance(name, str) for name in strategies)
     if not listed or not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
@@ -72,11 +82,20 @@ def read_grid(path: str | Path) -> Grid:
         raise ParamError(f"{path}: settings: strategy = {settings['strategy']!r}: goes into the list of strategies")
     for axis in axes:
         if axis in NOT_IDENTITY | {"strategy", "seeds"} or axis in settings:
-            raise ParamError(f"{path}: grid: {axis} cannot be an axis, because it is {'a setting too' if axis in settings else 'no choice of how to train'}")
+            raise ParamError(
+                f"{path}: grid: {axis} cannot be an axis, because it is {'a setting too' if axis in settings else 'no choice of how to train'}"
+            )
     settings = {"checkpoint_dir": f"checkpoints/{path.stem}"} | settings
     if set(strategies) == {BASELINE}:
-        raise ParamError(f"{path}: strategies: must name one besides {BASELINE}, which every sweep runs to compare with")
-    return Grid(path.stem, tuple(strategy for strategy in dict.fromkeys(strategies) if strategy != BASELINE), {axis: canonical(axis, values, settings) for axis, values in axes.items()}, settings)
+        raise ParamError(
+            f"{path}: strategies: must name one besides {BASELINE}, which every sweep runs to compare with"
+        )
+    return Grid(
+        path.stem,
+        tuple(strategy for strategy in dict.fromkeys(strategies) if strategy != BASELINE),
+        {axis: canonical(axis, values, settings) for axis, values in axes.items()},
+        settings,
+    )
 
 
 def canonical(axis: str, values: list, settings: dict) -> tuple:
@@ -92,7 +111,9 @@ def grid_runs(grid: Grid, reports: Path, seeds: str | None = None) -> list[Run]:
     Raises `ParamError` on too many of them, and on a name that cannot be a folder's.
     """
     if not re.fullmatch(r"\w[\w.-]*", grid.name):
-        raise ParamError(f"{grid.name}: a sweep is called by its file's name, which must be of letters, digits, dots and dashes")
+        raise ParamError(
+            f"{grid.name}: a sweep is called by its file's name, which must be of letters, digits, dots and dashes"
+        )
     if len(grid.cells()) > LARGEST:
         raise ParamError(f"{grid.name}: {len(grid.cells()):,} runs; a sweep has at most {LARGEST:,}")
     wanted = [(BASELINE, values) for _, values in grid.cells()] + grid.cells()
@@ -103,13 +124,21 @@ def grid_runs(grid: Grid, reports: Path, seeds: str | None = None) -> list[Run]:
 def grid_run(grid: Grid, strategy: str, values: dict[str, Any], reports: Path, seeds: str | None) -> Run:
     """The run of one strategy at one combination of values."""
     params = grid.params(strategy, values)
-    parts = [strategy, params.energy, *(f"{axis}{value}" for axis, value in grid.used(strategy, values).items() if axis != "energy")]
+    parts = [
+        strategy,
+        params.energy,
+        *(f"{axis}{value}" for axis, value in grid.used(strategy, values).items() if axis != "energy"),
+    ]
     if seeds is not None:
         params = RunParams(**params.resolved() | {"seeds": seeds})
-        parts += [f"seeds{params.seeds.replace(',', '_')}"] if params.seeds != grid.params(strategy, values).seeds else []
+        parts += (
+            [f"seeds{params.seeds.replace(',', '_')}"] if params.seeds != grid.params(strategy, values).seeds else []
+        )
     given = [name for name in params.resolved() if name in {"strategy", "seeds", *grid.settings, *grid.axes}]
     arguments = [part for name in given for part in ("-p", name, str(params.resolved()[name]))]
-    return Run(params, tuple(arguments), reports / grid.name / f"{re.sub(r'[^A-Za-z0-9_.-]', '.', '-'.join(parts))}.ipynb")
+    return Run(
+        params, tuple(arguments), reports / grid.name / f"{re.sub(r'[^A-Za-z0-9_.-]', '.', '-'.join(parts))}.ipynb"
+    )
 
 
 def keep_grid(file: Path, folder: Path) -> None:

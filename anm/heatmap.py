@@ -39,14 +39,20 @@ def heat_map(cells: pd.DataFrame, x: str, y: str, ax=None):
 def _labels(values: list) -> list[str]:
     """Values as short labels, numbered where they begin alike."""
     labels = [plain(value, 16) for value in values]
-    return labels if len(set(labels)) == len(labels) else [f"{place}: {plain(value, 13)}" for place, value in enumerate(values, 1)]
+    return (
+        labels
+        if len(set(labels)) == len(labels)
+        else [f"{place}: {plain(value, 13)}" for place, value in enumerate(values, 1)]
+    )
 
 
 def _cell(ax, column: int, row: int, cell: dict, limit: float) -> None:
     """One cell: its colour, its number, its interval."""
     colour = to_hex(SCALE(0.5 + 0.5 * cell["percent"] / limit))
     frame = {"edgecolor": ON_CELL, "linewidth": 2.5} if cell["significant"] else {"linewidth": 0}
-    ax.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=colour, url=f"tip:{cell['tip']}", **frame))
+    ax.add_patch(
+        Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=colour, url=f"tip:{cell['tip']}", **frame)
+    )
     ax.text(column, row + 0.12, signed(cell["percent"]), ha="center", va="center", color=ON_CELL, fontsize=10.5)
     if np.isfinite(cell["low"]):
         spread = f"{signed(cell['low'])} to {signed(cell['high'])}"

@@ -27,4 +27,6 @@ class StopSignal:
 
     def __exit__(self, *error) -> None:
         for number, handler in self.before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: one that Python cannot put back
+            signal.signal(
+                number, signal.SIG_DFL if handler is None else handler
+            )  # None: one that Python cannot put back

@@ -130,7 +130,9 @@ class Solver:
     def of(cls, model: Energy, **settings) -> "Solver":
         """A solver around an energy that no run here has trained; `settings` as in `RunParams`, landscape_steps say."""
         known = {"energy": name for name, energy in CHOICES["energy"].items() if type(model) is energy}
-        settings = known | {"n": model.n, "noise_levels": model.noise_levels, "seeds": f"0-{model.stack - 1}"} | settings
+        settings = (
+            known | {"n": model.n, "noise_levels": model.noise_levels, "seeds": f"0-{model.stack - 1}"} | settings
+        )
         params = RunParams(**settings)
         device = params.torch_device()
         return cls(params, model.to(device).requires_grad_(False), Schedule(model.noise_levels).to(device))
@@ -170,8 +172,14 @@ class Solver:
 
     @torch.no_grad()
     def answers(
-        self, A: Tensor, start: Tensor, landscape_steps: int | None = None, batch: int | None = None, watch=None,
-        refine_steps: int = 0, watch_refining=None,
+        self,
+        A: Tensor,
+        start: Tensor,
+        landscape_steps: int | None = None,
+        batch: int | None = None,
+        watch=None,
+        refine_steps: int = 0,
+        watch_refining=None,
     ):
         """Yields (rows, x0) batch by batch: a slice of the problems A (N, n, n), and x0 (S, rows, n, n) on the device.
 
@@ -183,4 +191,7 @@ class Solver:
             rows = slice(first, first + batch)
             problems, x_T = (part[rows].to(self.device).expand(self.model.stack, -1, -1, -1) for part in (A, start))
             bound = self.params.answer_bound
-            yield rows, sample(self.model, problems, x_T, self.schedule, steps, bound, watch, refine_steps, watch_refining)
+            yield (
+                rows,
+                sample(self.model, problems, x_T, self.schedule, steps, bound, watch, refine_steps, watch_refining),
+            )

@@ -9,7 +9,9 @@ from anm.matrices import residual
 from anm.miners import Mine, Miner, mine_negative
 from anm.params import RunParams
 
-RIGHT = 0.1  # a negative with a smaller residual counts as right in the log, where `false_negative_residual` says nothing
+RIGHT = (
+    0.1  # a negative with a smaller residual counts as right in the log, where `false_negative_residual` says nothing
+)
 
 
 def denoising_loss(eps_hat: Tensor, eps: Tensor) -> Tensor:
@@ -54,12 +56,16 @@ def row_losses(landscape: Landscape, mine: Mine, eps: Tensor, strategy: Miner) -
         distance = (negative - mine.x0).square().mean((-2, -1)).sqrt()
         wrongness = residual(mine.A, negative)
         counts = counted(mine, wrongness)
-    return mine.measured | rows | {
-        "contrast": torch.where(counts, contrastive_loss(energy["positive"], energy["negative"]), 0.0),
-        "energy_positive": energy["positive"],
-        "energy_negative": energy["negative"],
-        "distance": distance,
-        "residual": wrongness,
-        "false": (wrongness < (mine.params.false_negative_residual or RIGHT)).to(distance.dtype),
-        "counts": counts.to(distance.dtype),
-    }
+    return (
+        mine.measured
+        | rows
+        | {
+            "contrast": torch.where(counts, contrastive_loss(energy["positive"], energy["negative"]), 0.0),
+            "energy_positive": energy["positive"],
+            "energy_negative": energy["negative"],
+            "distance": distance,
+            "residual": wrongness,
+            "false": (wrongness < (mine.params.false_negative_residual or RIGHT)).to(distance.dtype),
+            "counts": counts.to(distance.dtype),
+        }
+    )

@@ -90,7 +90,9 @@ class TestSet:
 def frozen_block(n: int, offset: float, block: int, stream: int, count: int) -> tuple[np.ndarray, ...]:
     """Block number `block` of frozen problems: A, X, start (float32) and condition of its first `count`."""
     random = np.random.Generator(np.random.Philox([stream, n * 10**6 + block]))
-    R = random.uniform(-1, 1, (BLOCK, n, n))[:count].copy()  # all are drawn, so that what follows does not depend on `count`
+    R = random.uniform(-1, 1, (BLOCK, n, n))[
+        :count
+    ].copy()  # all are drawn, so that what follows does not depend on `count`
     A = (2 * R @ R.transpose(0, 2, 1) + offset * np.eye(n)).astype(np.float32)
     exact = A.astype(np.float64)
     eigenvalues = np.linalg.eigvalsh(exact)
@@ -105,6 +107,9 @@ def frozen_problems(n: int, offset: float, problems: int, stream: int = TEST_STR
     The same R at every offset: difficulties differ in c alone. `stream` FIT_STREAM gives problems that
     references may be fitted on, apart from every test set.
     """
-    blocks = [frozen_block(n, offset, block, stream, min(BLOCK, problems - block * BLOCK)) for block in range(-(-problems // BLOCK))]
+    blocks = [
+        frozen_block(n, offset, block, stream, min(BLOCK, problems - block * BLOCK))
+        for block in range(-(-problems // BLOCK))
+    ]
     A, X, start, condition = (np.concatenate(parts) for parts in zip(*blocks))
     return TestSet(offset, torch.from_numpy(A), torch.from_numpy(X), torch.from_numpy(start), condition)

@@ -17,7 +17,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from anm.device import can_compile
 
-from anm.spelling import parse_levels, parse_seeds, parse_shares, parse_switch, real, spell_levels, spell_seeds, spell_shares, whole
+from anm.spelling import (
+    parse_levels,
+    parse_seeds,
+    parse_shares,
+    parse_switch,
+    real,
+    spell_levels,
+    spell_seeds,
+    spell_shares,
+    whole,
+)
 
 # The rooms that own a choice enter its names here, so that a name is checked without this room knowing theirs.
 CHOICES: dict[str, dict[str, Any]] = {"strategy": {}, "energy": {}}
@@ -26,7 +36,14 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 NOT_IDENTITY = {"checkpoint_dir", "resume", "device", "test_problems"}
 
 # What other code calls some settings, to be answered with the name here.
-ELSEWHERE = {"rank": "n", "dim": "n", "lr": "learning_rate", "epochs": "train_steps", "timesteps": "noise_levels", "gpu": "device"}
+ELSEWHERE = {
+    "rank": "n",
+    "dim": "n",
+    "lr": "learning_rate",
+    "epochs": "train_steps",
+    "timesteps": "noise_levels",
+    "gpu": "device",
+}
 
 
 class ParamError(ValueError):
@@ -135,14 +152,18 @@ class RunParams(BaseModel):
     mining_noise_scale: real(0, 1000) = 3.0  # noise of the start, in units of the level's noise
     contrastive_weight: real(0, 1000) = 0.5  # weight of the contrastive loss beside the denoising loss
     contrastive_warmup: whole(0, 100_000_000) = 0  # steps over which that weight rises from nothing
-    mining_levels: Annotated[str, BeforeValidator(spell_levels)] = "all"  # noise levels whose negatives count, "all" or "0-4"
+    mining_levels: Annotated[str, BeforeValidator(spell_levels)] = (
+        "all"  # noise levels whose negatives count, "all" or "0-4"
+    )
     false_negative_residual: real(0, 1000) = 0.0  # a negative with a smaller residual is right, and does not count
     candidates: whole(1, 10_000) = 8  # that hardest_of_k chooses from
     ball_radius: real(0, 1000, above=True) = 0.1  # RMS distance that pgd stays within, in the scale of the answers
     langevin_noise: real(0, 1000) = 1.0  # of a step of langevin and replay, in units of the level's own
     replay_size: whole(1, 10_000_000) = 10_000  # negatives that replay keeps
     replay_fresh: real(0, 1) = 0.05  # share of replay's walks that start anew
-    mixture: Annotated[str, BeforeValidator(parse_mixture)] = "adversarial:0.5,random:0.5"  # strategies and their shares of a batch
+    mixture: Annotated[str, BeforeValidator(parse_mixture)] = (
+        "adversarial:0.5,random:0.5"  # strategies and their shares of a batch
+    )
     landscape_steps: whole(0, 10_000) = 5  # per noise level when solving
     answer_bound: real(0, 1e6, above=True) = 2.0  # largest absolute entry an answer may have
     test_problems: whole(2, 10_000_000) = 200  # frozen problems per difficulty
@@ -158,7 +179,9 @@ class RunParams(BaseModel):
         except ValidationError as error:
             raise ParamError("; ".join(explain(problem) for problem in error.errors())) from None
         if self.mining_level_range[1] >= self.noise_levels:
-            raise ParamError(f"mining_levels = {self.mining_levels!r}: must be within the noise levels, 0-{self.noise_levels - 1}")
+            raise ParamError(
+                f"mining_levels = {self.mining_levels!r}: must be within the noise levels, 0-{self.noise_levels - 1}"
+            )
 
     @classmethod
     def from_namespace(cls, namespace: dict[str, Any]) -> "RunParams":
@@ -219,13 +242,17 @@ class RunParams(BaseModel):
         seen = {"cpu": 1, "mps": int(mps), "cuda": torch.cuda.device_count() if cuda else 0}
         if (device.index or 0) >= seen[device.type]:
             here = ", ".join(f"{kind} ({count})" for kind, count in seen.items() if count)
-            raise ParamError(f"device = {self.device!r}: not on this machine, which has {here}; use auto or one of these")
+            raise ParamError(
+                f"device = {self.device!r}: not on this machine, which has {here}; use auto or one of these"
+            )
         return device
 
     def compiles(self, device: torch.device) -> bool:
         """Whether this run compiles its energy there. Raises `ParamError` where it is told to and cannot."""
         if self.compile == "yes" and not can_compile(device):
-            raise ParamError(f"compile = 'yes': needs a compiler (c++ for a CPU; Triton, cc and Python.h for a GPU), and {device.type} has none here; use auto")
+            raise ParamError(
+                f"compile = 'yes': needs a compiler (c++ for a CPU; Triton, cc and Python.h for a GPU), and {device.type} has none here; use auto"
+            )
         return self.compile == "yes" or (self.compile == "auto" and device.type == "cuda" and can_compile(device))
 
     def replays(self, device: torch.device) -> bool:
@@ -236,7 +263,9 @@ class RunParams(BaseModel):
         """Raises `ParamError` where this machine lacks the device, the precision or a folder to write to."""
         device = self.torch_device()
         if self.precision != "float32" and device.type != "cuda":
-            raise ParamError(f"precision = {self.precision!r}: needs a CUDA GPU, and this run is on {device.type}; use float32")
+            raise ParamError(
+                f"precision = {self.precision!r}: needs a CUDA GPU, and this run is on {device.type}; use float32"
+            )
         self.compiles(device)
         check_writable("checkpoint_dir", self.checkpoint_dir)
 
@@ -282,7 +311,9 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(Path(path).read_text())
     except OSError as error:
-        raise ParamError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file of parameters") from None
+        raise ParamError(
+            f"{path}: cannot be read ({error.strerror}); give the path of a YAML file of parameters"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
         raise ParamError(f"{path}: is not YAML ({' '.join(str(error).split())[:200]})") from None
     if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):

@@ -25,7 +25,9 @@ def grid(rows: list[tuple[str, list[tuple[str, Tensor]]]], shared: bool = True):
     Returns its axes.
     """
     columns = max(len(matrices) for _, matrices in rows)
-    figure, axes = plt.subplots(len(rows), columns, squeeze=False, figsize=(2.6 * columns, 2.5 * len(rows)), layout="constrained")
+    figure, axes = plt.subplots(
+        len(rows), columns, squeeze=False, figsize=(2.6 * columns, 2.5 * len(rows)), layout="constrained"
+    )
     for row_axes, (label, matrices) in zip(axes, rows):
         largest = [float(np.nanmax(np.abs(np.asarray(m)))) or 1.0 for _, m in matrices]
         for ax, (title, matrix), scale in zip(row_axes, matrices, [max(largest)] * len(largest) if shared else largest):
@@ -72,7 +74,10 @@ def negatives(solver: Solver):
     if negative is not None:
         energy, true_energy = mine.energy(negative), mine.energy(x0)
         shown += [
-            (f"negative, level {level}\nenergy {energy[0, 2 * k]:.3g} (answer {true_energy[0, 2 * k]:.3g})", negative[0, 2 * k].cpu())
+            (
+                f"negative, level {level}\nenergy {energy[0, 2 * k]:.3g} (answer {true_energy[0, 2 * k]:.3g})",
+                negative[0, 2 * k].cpu(),
+            )
             for k, level in enumerate(levels)
         ]
     return grid([(params.strategy, shown)])
@@ -108,7 +113,5 @@ def answers(solver: Solver):
 def scores(solver: Solver, evaluation: Evaluation) -> pd.DataFrame:
     """A table of the run's scores: a row a seed, MSE and residual for both difficulties."""
     results = evaluation.results
-    table = {
-        (split, name): results[split][name] for split in OFFSETS for name in ("mse", "mse_se", "residual")
-    }
+    table = {(split, name): results[split][name] for split in OFFSETS for name in ("mse", "mse_se", "residual")}
     return pd.DataFrame(table, index=pd.Index(solver.params.seed_list, name="seed"))

@@ -29,7 +29,9 @@ class Run:
         return self.path.with_name(f"{self.path.stem}.part.ipynb")
 
 
-def plan(study: str, strategies=STRATEGIES, files=(), settings=(), seeds=None, chunks: int = 1, reports: Path | None = None) -> list[Run]:
+def plan(
+    study: str, strategies=STRATEGIES, files=(), settings=(), seeds=None, chunks: int = 1, reports: Path | None = None
+) -> list[Run]:
     """The runs of a study, one per strategy and chunk of its seeds; all strategies of the first chunk first.
 
     Parameters come from params/<strategy>.yaml, params/<study>.yaml, `files` and `settings` (name, value); later ones win.
@@ -38,7 +40,9 @@ def plan(study: str, strategies=STRATEGIES, files=(), settings=(), seeds=None, c
     if not re.fullmatch(r"\w[\w.-]*", study):
         raise ParamError(f"study = {study!r}: must be a name of letters, digits, dots and dashes")
     folder = (reports or ROOT / "reports") / study
-    per_strategy = [plan_strategy(study, strategy, list(files), dict(settings), seeds, chunks, folder) for strategy in strategies]
+    per_strategy = [
+        plan_strategy(study, strategy, list(files), dict(settings), seeds, chunks, folder) for strategy in strategies
+    ]
     check_alike([runs[0].params for runs in per_strategy])
     return [run for chunk in zip(*per_strategy, strict=True) for run in chunk]
 
@@ -49,11 +53,15 @@ def check_alike(arms: list[RunParams]) -> None:
         values = {arm.strategy: getattr(arm, name) for arm in arms if name not in unused(arm.strategy)}
         if len(set(values.values())) > 1:
             each = ", ".join(f"{value!r} for {strategy}" for strategy, value in values.items())
-            raise ParamError(f"{name} = {each}: strategies are compared at the same settings; give this one for all of them, by -p {name} ... "
-                             "or in a file with -f, or ask for the strategies one by one")
+            raise ParamError(
+                f"{name} = {each}: strategies are compared at the same settings; give this one for all of them, by -p {name} ... "
+                "or in a file with -f, or ask for the strategies one by one"
+            )
 
 
-def plan_strategy(study: str, strategy: str, files: list, settings: dict, seeds, chunks: int, folder: Path) -> list[Run]:
+def plan_strategy(
+    study: str, strategy: str, files: list, settings: dict, seeds, chunks: int, folder: Path
+) -> list[Run]:
     """The runs of one strategy, one per chunk of the seeds."""
     if "strategy" in settings:
         raise ParamError(f"strategy = {settings['strategy']!r}: is given by --strategy, not by -p")
@@ -62,7 +70,9 @@ def plan_strategy(study: str, strategy: str, files: list, settings: dict, seeds,
     usual = spell_seeds_of(given)
     seeds = seeds or settings.get("seeds") or usual
     settings.pop("seeds", None)  # a chunk's own go to the notebook
-    if "checkpoint_dir" not in given:  # of the study's own, so that studies at work side by side never share a checkpoint
+    if (
+        "checkpoint_dir" not in given
+    ):  # of the study's own, so that studies at work side by side never share a checkpoint
         settings = {"checkpoint_dir": f"checkpoints/{study}"} | settings
     params = RunParams(**given | settings | {"strategy": strategy, "seeds": seeds})
     runs = []
@@ -82,8 +92,10 @@ def standard_files(study: str, strategy: str, others: bool) -> list[Path]:
     scale = folder / f"{study}.yaml"
     if not scale.is_file() and not others:
         known = sorted(path.stem for path in folder.glob("*.yaml"))
-        raise ParamError(f"study = {study!r}: there is no params/{study}.yaml; write it, or give a file of parameters with -f."
-                         f"{closest(study, known)} There are: {', '.join(known)}")
+        raise ParamError(
+            f"study = {study!r}: there is no params/{study}.yaml; write it, or give a file of parameters with -f."
+            f"{closest(study, known)} There are: {', '.join(known)}"
+        )
     return [path for path in (folder / f"{strategy}.yaml", scale) if path.is_file()]
 
 
@@ -115,7 +127,9 @@ def finished(run: Run) -> str | None:
         return ", ".join(sorted(held))
     if theirs:
         rest = spell_seeds(",".join(map(str, sorted(seeds - theirs))))
-        raise ParamError(f"seeds = {run.params.seeds!r}: some are already in {', '.join(sorted(held))}; ask for the others: --seeds {rest}")
+        raise ParamError(
+            f"seeds = {run.params.seeds!r}: some are already in {', '.join(sorted(held))}; ask for the others: --seeds {rest}"
+        )
     return None
 
 
@@ -132,12 +146,19 @@ def check_in_the_way(run: Run, path: Path, wanted: dict, held: dict) -> None:
         if shared := set(parse_seeds(params["seeds"])) & set(run.params.seed_list):
             held[path.name] = shared
         elif path == run.path:
-            raise ParamError(f"{path}: holds a finished run of other seeds ({params['seeds']}, and {run.params.seeds} asked for); "
-                             f"a further notebook beside it: --seeds {run.params.seeds}")
+            raise ParamError(
+                f"{path}: holds a finished run of other seeds ({params['seeds']}, and {run.params.seeds} asked for); "
+                f"a further notebook beside it: --seeds {run.params.seeds}"
+            )
     elif path == run.path:
-        differ = ", ".join(f"{name} = {theirs.get(name)!r} there, {value!r} asked for"
-                           for name, value in wanted.items() if theirs.get(name) != value)
-        raise ParamError(f"{path}: holds a finished run with other parameters ({differ}); name another study with --study, or move it away")
+        differ = ", ".join(
+            f"{name} = {theirs.get(name)!r} there, {value!r} asked for"
+            for name, value in wanted.items()
+            if theirs.get(name) != value
+        )
+        raise ParamError(
+            f"{path}: holds a finished run with other parameters ({differ}); name another study with --study, or move it away"
+        )
 
 
 def settings_of(params: dict) -> dict:

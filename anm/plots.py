@@ -11,8 +11,22 @@ import matplotlib.ticker
 import numpy as np
 import pandas as pd
 
-from anm.axes import (axes_or_new, by_strategy, legend, level_axis, lines, log_axes, log_if_wide, names, nothing, points, reference_lines, spread,
-                      step_axis, tips)
+from anm.axes import (
+    axes_or_new,
+    by_strategy,
+    legend,
+    level_axis,
+    lines,
+    log_axes,
+    log_if_wide,
+    names,
+    nothing,
+    points,
+    reference_lines,
+    spread,
+    step_axis,
+    tips,
+)
 from anm.frames import in_order
 from anm.looks import BAND, INK, MUTED, REFERENCE_LINES, WrittenOut, plain
 
@@ -59,7 +73,9 @@ def paired_differences(pairs: pd.DataFrame, comparison: pd.DataFrame, margin: fl
     strategies = in_order(comparison["strategy"])
     if not strategies:
         return nothing(ax, "no strategy shares a seed with none")
-    ax.axvspan(-margin, margin, color=BAND, alpha=0.55, linewidth=0, label=f"within ±{margin:g} %: no difference that matters")
+    ax.axvspan(
+        -margin, margin, color=BAND, alpha=0.55, linewidth=0, label=f"within ±{margin:g} %: no difference that matters"
+    )
     ax.axvline(0, color=INK, linewidth=1)
     for y, (strategy, look, row) in enumerate(by_strategy(comparison)):
         mine = pairs[pairs["strategy"] == strategy].sort_values("seed")
@@ -88,7 +104,9 @@ def loss_curves(losses: pd.DataFrame, term: str = "loss", ax=None):
     rows = losses[losses["term"] == term].dropna(subset="value")
     ax = lines(axes_or_new(ax), rows, "step", "value")
     log_if_wide(ax, rows["value"])
-    step_axis(ax, {"grad_norm": "gradient norm", "denoise": "denoising loss", "contrast": "contrastive loss"}.get(term, term))
+    step_axis(
+        ax, {"grad_norm": "gradient norm", "denoise": "denoising loss", "contrast": "contrastive loss"}.get(term, term)
+    )
     legend(ax)
     return ax
 
@@ -116,8 +134,17 @@ def ladder(rungs: pd.DataFrame, references=None, ax=None):
     """MSE at each difficulty; harder to the right. references: name -> {offset: MSE}, known at some rungs."""
     ax = lines(axes_or_new(ax), rungs, "offset", "mse", markers=True)
     for name, known in (references or {}).items():
-        ax.plot(list(known), list(known.values()), color=MUTED, marker="_", markersize=13, markeredgewidth=1.6,
-                linestyle=REFERENCE_LINES.get(name, ":"), linewidth=1.1, label=name)
+        ax.plot(
+            list(known),
+            list(known.values()),
+            color=MUTED,
+            marker="_",
+            markersize=13,
+            markeredgewidth=1.6,
+            linestyle=REFERENCE_LINES.get(name, ":"),
+            linewidth=1.1,
+            label=name,
+        )
     log_axes(ax, x=rungs["offset"], y=rungs["mse"])
     ax.set_xticks(sorted(rungs["offset"].unique()), [f"{c:g}" for c in sorted(rungs["offset"].unique())])
     ax.minorticks_off()
@@ -127,10 +154,18 @@ def ladder(rungs: pd.DataFrame, references=None, ax=None):
     return ax
 
 
-RIVALS = {"newton_schulz_best": "Newton-Schulz, best start", "newton_schulz_fitted": "Newton-Schulz, fitted",
-          "conjugate_gradients": "conjugate gradients", "lu_float32": "LU in float32"}
-RIVAL_LINES = {"newton_schulz_best": ("-", None), "newton_schulz_fitted": ((0, (6, 2)), None),
-               "conjugate_gradients": ((0, (1, 1.5)), None), "lu_float32": ("none", "_")}
+RIVALS = {
+    "newton_schulz_best": "Newton-Schulz, best start",
+    "newton_schulz_fitted": "Newton-Schulz, fitted",
+    "conjugate_gradients": "conjugate gradients",
+    "lu_float32": "LU in float32",
+}
+RIVAL_LINES = {
+    "newton_schulz_best": ("-", None),
+    "newton_schulz_fitted": ((0, (6, 2)), None),
+    "conjugate_gradients": ((0, (1, 1.5)), None),
+    "lu_float32": ("none", "_"),
+}
 
 
 def prices(thinking: pd.DataFrame, rivals: pd.DataFrame, ax=None):
@@ -207,8 +242,14 @@ def acceptance(solving: pd.DataFrame, ax=None):
     return level_axis(ax, "accepted steps, %")
 
 
-MINED = {"contrast": "contrastive loss", "gap": "energy of negative − of answer", "distance": "distance from the answer, RMS",
-         "accepted": "accepted steps of the miner, %", "false": "negatives that are right, %", "residual": "residual of the negative"}
+MINED = {
+    "contrast": "contrastive loss",
+    "gap": "energy of negative − of answer",
+    "distance": "distance from the answer, RMS",
+    "accepted": "accepted steps of the miner, %",
+    "false": "negatives that are right, %",
+    "residual": "residual of the negative",
+}
 
 
 def mined(mining: pd.DataFrame, quantity: str = "gap", ax=None):
@@ -227,8 +268,19 @@ def mined_over_training(history: pd.DataFrame, quantity: str = "gap", ax=None):
 def _mined(table: pd.DataFrame, along: str, quantity: str, ax):
     """One line a strategy, mean over its runs."""
     ax = axes_or_new(ax)
-    values = table.assign(gap=table["energy_negative"] - table["energy_positive"], accepted=100 * table["accepted"], false=100 * table["false"])
+    values = table.assign(
+        gap=table["energy_negative"] - table["energy_positive"],
+        accepted=100 * table["accepted"],
+        false=100 * table["false"],
+    )
     for strategy, (colour, marker, line), mine in by_strategy(values.dropna(subset=quantity)):
         means = mine.groupby(along)[quantity].mean()
-        ax.plot(means.index, means, color=colour, linestyle=line, marker=marker if along == "level" else None, label=plain(strategy))
+        ax.plot(
+            means.index,
+            means,
+            color=colour,
+            linestyle=line,
+            marker=marker if along == "level" else None,
+            label=plain(strategy),
+        )
     return ax

@@ -13,7 +13,18 @@ from anm.miners import unused
 from anm.params import ParamError, RunParams, check_writable, chosen, nearest
 from anm.provenance import PACKAGE, git_state, run_git
 
-NEEDED = ("papermill", "nbclient", "nbformat", "ipykernel", "jupyter_client", "scipy", "pandas", "statsmodels", "matplotlib", "sklearn")
+NEEDED = (
+    "papermill",
+    "nbclient",
+    "nbformat",
+    "ipykernel",
+    "jupyter_client",
+    "scipy",
+    "pandas",
+    "statsmodels",
+    "matplotlib",
+    "sklearn",
+)
 NOTEBOOK_BYTES = 20 * 2**20  # an executed notebook with its figures, twice, generously
 ARRAYS = 4  # that a checkpoint holds for each weight: itself, its average, Adam's two moments
 
@@ -39,11 +50,15 @@ def describe_code(package: Path = PACKAGE) -> str:
     if commit is None:
         return "code: not under version control; the record cannot say which code ran"
     if dirty is None:
-        return f"code: commit {commit[:12]}; git does not say whether files differ from it, and so neither will the record"
+        return (
+            f"code: commit {commit[:12]}; git does not say whether files differ from it, and so neither will the record"
+        )
     if not dirty:
         return f"code: commit {commit[:12]}, nothing uncommitted"
     changed = run_git(package, "status", "--porcelain", "--", ":/", ":(top,exclude)reports") or ""
-    files = ", ".join(line.split(maxsplit=1)[1] for line in changed.splitlines()[:5]) + (", ..." if changed.count("\n") > 4 else "")
+    files = ", ".join(line.split(maxsplit=1)[1] for line in changed.splitlines()[:5]) + (
+        ", ..." if changed.count("\n") > 4 else ""
+    )
     return f"code: commit {commit[:12]} with changes that are NOT COMMITTED ({files}); the record will say so: commit first"
 
 
@@ -67,9 +82,11 @@ def check_gpu(params: RunParams) -> str | None:
     if params.device != "auto" or not given or torch.cuda.is_available():
         return None
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
-    return (f"device = 'auto': Slurm gave this job a GPU ({given}), but torch {torch.__version__} (built for {build}) sees none; "
-            "install a torch that fits the node's driver (nvidia-smi names its CUDA), "
-            "or run on CPUs: sbatch --gres=none slurm/papermill.sbatch ..., or -p device cpu")
+    return (
+        f"device = 'auto': Slurm gave this job a GPU ({given}), but torch {torch.__version__} (built for {build}) sees none; "
+        "install a torch that fits the node's driver (nvidia-smi names its CUDA), "
+        "or run on CPUs: sbatch --gres=none slurm/papermill.sbatch ..., or -p device cpu"
+    )
 
 
 def check_folders(params: RunParams, reports: Path) -> list[str]:
@@ -84,8 +101,10 @@ def check_folders(params: RunParams, reports: Path) -> list[str]:
     for folder, needed in needs.items():
         free = shutil.disk_usage(nearest(folder)).free
         if free < needed:
-            problems.append(f"{folder}: {free / 2**20:.0f} MiB free, and the run needs about {needed / 2**20:.0f} MiB there; "
-                            "delete what is old, or give another folder (-p checkpoint_dir ..., --reports ...)")
+            problems.append(
+                f"{folder}: {free / 2**20:.0f} MiB free, and the run needs about {needed / 2**20:.0f} MiB there; "
+                "delete what is old, or give another folder (-p checkpoint_dir ..., --reports ...)"
+            )
     return problems
 
 
@@ -93,5 +112,7 @@ def checkpoint_bytes(params: RunParams) -> int:
     """About what one checkpoint of this run weighs."""
     with torch.device("meta"):
         energy = chosen("energy", params.energy)(params.n, params.noise_levels, len(params.seed_list))
-    kept = params.replay_size * params.n**2 * len(params.seed_list) if "replay_size" not in unused(params.strategy) else 0
+    kept = (
+        params.replay_size * params.n**2 * len(params.seed_list) if "replay_size" not in unused(params.strategy) else 0
+    )
     return 4 * (ARRAYS * sum(weight.numel() for weight in energy.parameters()) + kept) + 2**20

@@ -11,8 +11,17 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 
 
-def provenance(device, started: datetime, code: tuple[str | None, bool | None] | None = None, *, train_seconds: float | None = None, seconds_per_step: float | None = None,
-               evaluate_seconds: float | None = None, resumed: int = 0, compiled: bool = False) -> dict:
+def provenance(
+    device,
+    started: datetime,
+    code: tuple[str | None, bool | None] | None = None,
+    *,
+    train_seconds: float | None = None,
+    seconds_per_step: float | None = None,
+    evaluate_seconds: float | None = None,
+    resumed: int = 0,
+    compiled: bool = False,
+) -> dict:
     """The record's provenance block, to be called when the run is over.
 
     device: what the model ran on (a torch device or its name). started: an aware datetime.
@@ -67,8 +76,14 @@ def run_git(folder: Path, *arguments: str) -> str | None:
     # Inside a git hook, GIT_DIR and its kin name the hook's repository rather than the folder's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(["git", "--no-optional-locks", "-C", str(folder), *arguments], env=environment,
-                              capture_output=True, text=True, errors="replace", timeout=30)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

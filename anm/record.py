@@ -20,8 +20,26 @@ SPLITS = ("same", "harder")
 UNFINISHED = ".part.ipynb"
 FAILED = "failed: "
 # Columns of a collection that every run has; settings follow.
-COLUMNS = ["run", "strategy", "energy", "n", "train_steps", "seed", "split", "offset", "problems", "mse", "mse_se",
-           "residual", "seconds_per_step", "device", "drawn_on", "git_commit", "git_dirty", "path"]
+COLUMNS = [
+    "run",
+    "strategy",
+    "energy",
+    "n",
+    "train_steps",
+    "seed",
+    "split",
+    "offset",
+    "problems",
+    "mse",
+    "mse_se",
+    "residual",
+    "seconds_per_step",
+    "device",
+    "drawn_on",
+    "git_commit",
+    "git_dirty",
+    "path",
+]
 
 
 class Refused(NamedTuple):
@@ -35,11 +53,24 @@ def run_record(solver: Solver, evaluation: Evaluation, started: datetime) -> dic
     """The record of a run, to be emitted when it is over; `started` is an aware datetime."""
     timing = solver.timing
     source = provenance(
-        solver.device, started, timing.get("code"), train_seconds=timing["step_seconds"], seconds_per_step=seconds_per_step(timing),
-        evaluate_seconds=evaluation.seconds, resumed=timing["resumed"], compiled=timing.get("compiled", False))
+        solver.device,
+        started,
+        timing.get("code"),
+        train_seconds=timing["step_seconds"],
+        seconds_per_step=seconds_per_step(timing),
+        evaluate_seconds=evaluation.seconds,
+        resumed=timing["resumed"],
+        compiled=timing.get("compiled", False),
+    )
     source["own_code"] = solver.params.own_code()
-    return {"schema": SCHEMA, "params": solver.params.resolved(), "provenance": source, "results": evaluation.results,
-            "curves": solver.history, "landscape": evaluation.landscape}
+    return {
+        "schema": SCHEMA,
+        "params": solver.params.resolved(),
+        "provenance": source,
+        "results": evaluation.results,
+        "curves": solver.history,
+        "landscape": evaluation.landscape,
+    }
 
 
 def emit_record(record: dict) -> None:
@@ -155,15 +186,25 @@ def repeated_claims(records: dict[Path, dict]) -> dict[Path, str]:
 
 def settings_of(params: dict) -> dict:
     """The settings that shape the weights or how they are used, seeds aside; plain values only."""
-    return {name: value for name, value in params.items()
-            if name not in NOT_IDENTITY | {"seeds"} and isinstance(value, (str, int, float, type(None)))}
+    return {
+        name: value
+        for name, value in params.items()
+        if name not in NOT_IDENTITY | {"seeds"} and isinstance(value, (str, int, float, type(None)))
+    }
 
 
 def tidy_rows(path: Path, record: dict) -> list[dict]:
     """A record's scores as rows; a score that was not finite is NaN."""
     params, source = record["params"], record["provenance"]
-    about = {"run": path.name, "seconds_per_step": as_float(source["seconds_per_step"]), "device": source["device"],
-             "drawn_on": drawn_on(record), "git_commit": source["git_commit"], "git_dirty": source["git_dirty"], "path": str(path)}
+    about = {
+        "run": path.name,
+        "seconds_per_step": as_float(source["seconds_per_step"]),
+        "device": source["device"],
+        "drawn_on": drawn_on(record),
+        "git_commit": source["git_commit"],
+        "git_dirty": source["git_dirty"],
+        "path": str(path),
+    }
     rows = []
     for split in SPLITS:
         scores = record["results"][split]

@@ -144,7 +144,9 @@ def squared_errors(predict: Predict, test: TestSet) -> np.ndarray:
     """Mean squared error of each problem, (N,)."""
     A, X = test.A.numpy(), test.X.numpy()
     batches = [slice(first, first + BATCH) for first in range(0, len(A), BATCH)]
-    return np.concatenate([np.mean((predict(A[rows].astype(np.float64)) - X[rows]) ** 2, axis=(1, 2)) for rows in batches])
+    return np.concatenate(
+        [np.mean((predict(A[rows].astype(np.float64)) - X[rows]) ** 2, axis=(1, 2)) for rows in batches]
+    )
 
 
 class Published(NamedTuple):

@@ -53,7 +53,11 @@ class Replayed:
         except RuntimeError as error:
             replay, reason = None, f" ({error})"
         before.restore()
-        self.say("steps are replayed from a CUDA graph" if replay else f"steps are launched kernel by kernel: no CUDA graph{reason}")
+        self.say(
+            "steps are replayed from a CUDA graph"
+            if replay
+            else f"steps are launched kernel by kernel: no CUDA graph{reason}"
+        )
         return replay
 
     def end_of_steps(self, compute: Callable[[], None] | None) -> dict[str, Tensor]:

@@ -102,7 +102,9 @@ def rival_table(n: int, problems: int) -> pd.DataFrame:
     for split, offset in OFFSETS.items():
         test = frozen_problems(n, offset, problems)
         for name, rival in rivals(n).items():
-            rows += [{"rival": name, "products": spent, "split": split, "mse": mse} for spent, mse in errors_on(rival, test)]
+            rows += [
+                {"rival": name, "products": spent, "split": split, "mse": mse} for spent, mse in errors_on(rival, test)
+            ]
     return pd.DataFrame(rows)
 
 

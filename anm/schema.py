@@ -9,17 +9,33 @@ from anm.params import parse_seeds
 SCHEMA = 1
 
 
-_THINKING = [{"landscape_steps": "count", "refine_steps": "count", "problems": "count", "products": "count?",
-              "same": "size? S", "harder": "size? S", "hardest": "size? S"}]
+_THINKING = [
+    {
+        "landscape_steps": "count",
+        "refine_steps": "count",
+        "problems": "count",
+        "products": "count?",
+        "same": "size? S",
+        "harder": "size? S",
+        "hardest": "size? S",
+    }
+]
 _PROBLEM = {"split": "text", "problem": "count", "condition": "number", "exact": "number N N"}
 
 
 def _split(conditions: str) -> dict:
     """Scores on one frozen test set; `conditions` names the number of bins of the condition number."""
     return {
-        "offset": "number", "problems": "count", "mse": "size? S", "mse_se": "size? S", "residual": "size? S",
-        "by_condition": {"problems": f"count {conditions}", "edges": f"number {conditions}+1",
-                         "mse": f"size? {conditions} S"},
+        "offset": "number",
+        "problems": "count",
+        "mse": "size? S",
+        "mse_se": "size? S",
+        "residual": "size? S",
+        "by_condition": {
+            "problems": f"count {conditions}",
+            "edges": f"number {conditions}+1",
+            "mse": f"size? {conditions} S",
+        },
     }
 
 
@@ -27,37 +43,97 @@ def _split(conditions: str) -> dict:
 # then its shape: S seeds, T noise levels, N the side of the matrices; every other letter is a length that must agree wherever it occurs.
 # A name with "?" may be missing: older records lack it. Other keys are allowed everywhere and ignored.
 LAYOUT = {
-    "params": {"strategy": "text", "energy": "text", "n": "count", "noise_levels": "count", "train_steps": "count",
-               "batch_size": "count"},
+    "params": {
+        "strategy": "text",
+        "energy": "text",
+        "n": "count",
+        "noise_levels": "count",
+        "train_steps": "count",
+        "batch_size": "count",
+    },
     "provenance": {
-        "git_commit": "text?", "git_dirty": "flag?", "anm": "text", "python": "text", "torch": "text",
-        "device": "text", "machine": {"host": "text", "cpu": "text", "cores": "count", "gpu": "text?"},
-        "started": "text", "seconds": "size?", "train_seconds": "size?", "seconds_per_step": "size?",
-        "evaluate_seconds": "size?", "resumed": "count", "peak_memory_mib": "size?", "compiled": "flag"},
+        "git_commit": "text?",
+        "git_dirty": "flag?",
+        "anm": "text",
+        "python": "text",
+        "torch": "text",
+        "device": "text",
+        "machine": {"host": "text", "cpu": "text", "cores": "count", "gpu": "text?"},
+        "started": "text",
+        "seconds": "size?",
+        "train_seconds": "size?",
+        "seconds_per_step": "size?",
+        "evaluate_seconds": "size?",
+        "resumed": "count",
+        "peak_memory_mib": "size?",
+        "compiled": "flag",
+    },
     "results": {
-        "same": _split("K"), "harder": _split("H"),
+        "same": _split("K"),
+        "harder": _split("H"),
         "ladder": [{"offset": "number", "problems": "count", "mse": "size? S", "mse_se": "size? S"}],
         "landscape_steps": [{"steps": "count", "problems": "count", "same": "size? S", "harder": "size? S"}],
-        "thinking?": _THINKING, "thinking_only?": _THINKING,
-        "sizes?": [{"n": "count", "split": "text", "problems": "count", "refine_steps": "count", "mse": "size? S", "mse_refined": "size? S"}],
-        "spectra?": [{"spectrum": "text", "problems": "count", "condition": "number", "refine_steps": "count",
-                      "relative": "size? S", "relative_refined": "size? S"}],
+        "thinking?": _THINKING,
+        "thinking_only?": _THINKING,
+        "sizes?": [
+            {
+                "n": "count",
+                "split": "text",
+                "problems": "count",
+                "refine_steps": "count",
+                "mse": "size? S",
+                "mse_refined": "size? S",
+            }
+        ],
+        "spectra?": [
+            {
+                "spectrum": "text",
+                "problems": "count",
+                "condition": "number",
+                "refine_steps": "count",
+                "relative": "size? S",
+                "relative_refined": "size? S",
+            }
+        ],
         "forming?": _PROBLEM | {"moments": [{"level": "count?", "refine_steps": "count", "error": "number? N N"}]},
-        "worst?": [_PROBLEM | {"error": "number? N N"}]},
+        "worst?": [_PROBLEM | {"error": "number? N N"}],
+    },
     "curves": {
-        "step": "count P", "loss": "number? P S", "denoise": "number? P S", "contrast": "number? P S",
+        "step": "count P",
+        "loss": "number? P S",
+        "denoise": "number? P S",
+        "contrast": "number? P S",
         "grad_norm": "number? P S",
-        "by_level": {"denoise": "absent? P T", "energy_positive": "absent? P T", "energy_negative": "absent? P T",
-                     "distance": "absent? P T", "accepted": "absent? P T", "residual?": "absent? P T", "false?": "absent? P T"},
-        "mse_step": "count Q", "mse_same": "size? Q S"},
-    "landscape": {"level": "count T", "energy_before": "number? T S", "energy_after": "number? T S",
-                  "accepted": "number? T S", "mse": "size? T S"},
+        "by_level": {
+            "denoise": "absent? P T",
+            "energy_positive": "absent? P T",
+            "energy_negative": "absent? P T",
+            "distance": "absent? P T",
+            "accepted": "absent? P T",
+            "residual?": "absent? P T",
+            "false?": "absent? P T",
+        },
+        "mse_step": "count Q",
+        "mse_same": "size? Q S",
+    },
+    "landscape": {
+        "level": "count T",
+        "energy_before": "number? T S",
+        "energy_after": "number? T S",
+        "accepted": "number? T S",
+        "mse": "size? T S",
+    },
 }
 
 
 # What a direct network's file holds (anm.direct).
 _DIRECT = {"offset": "number", "problems": "count", "mse": "size? S"}
-DIRECT = {"layers": "text", "params": LAYOUT["params"], "provenance": LAYOUT["provenance"], "results": {"same": _DIRECT, "harder": _DIRECT}}
+DIRECT = {
+    "layers": "text",
+    "params": LAYOUT["params"],
+    "provenance": LAYOUT["provenance"],
+    "results": {"same": _DIRECT, "harder": _DIRECT},
+}
 
 
 class RecordError(ValueError):
@@ -155,8 +231,11 @@ def refuse_stray_numbers(value, where: str) -> None:
     elif isinstance(value, list):
         for place, part in enumerate(value):
             refuse_stray_numbers(part, f"{where}[{place}]")
-    elif isinstance(value, float) and not math.isfinite(value) or (
-            isinstance(value, str) and value.strip().lower().lstrip("+-") in ("nan", "inf", "infinity")):
+    elif (
+        isinstance(value, float)
+        and not math.isfinite(value)
+        or (isinstance(value, str) and value.strip().lower().lstrip("+-") in ("nan", "inf", "infinity"))
+    ):
         raise RecordError(f"{where} = {value!r}: a number that is not finite must be null")
 
 

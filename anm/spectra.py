@@ -44,7 +44,9 @@ def covariance(random: np.random.Generator, n: int) -> np.ndarray:
     pixels = digits()
     if n > pixels.shape[1]:
         raise ValueError(f"n = {n}: the data set has only {pixels.shape[1]} columns that vary")
-    chosen = pixels[random.choice(len(pixels), ROWS_OF_DATA, replace=False)][:, random.choice(pixels.shape[1], n, replace=False)]
+    chosen = pixels[random.choice(len(pixels), ROWS_OF_DATA, replace=False)][
+        :, random.choice(pixels.shape[1], n, replace=False)
+    ]
     return np.cov(chosen, rowvar=False).reshape(n, n) + RIDGE * np.eye(n)
 
 
@@ -59,7 +61,10 @@ def digits() -> np.ndarray:
 
 
 SPECTRA: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
-    "wishart": wishart, "log_uniform": log_uniform, "sparse": sparse, "covariance": covariance,
+    "wishart": wishart,
+    "log_uniform": log_uniform,
+    "sparse": sparse,
+    "covariance": covariance,
 }
 
 
@@ -70,7 +75,10 @@ def spectrum_problems(name: str, n: int, problems: int) -> TestSet:
     All are symmetric positive definite. The set's offset is not a number: no c belongs to it.
     """
     number = list(SPECTRA).index(name)
-    parts = [np.random.Generator(np.random.Philox([SPECTRUM_STREAM, (number * 10**4 + n) * 10**6 + row])) for row in range(problems)]
+    parts = [
+        np.random.Generator(np.random.Philox([SPECTRUM_STREAM, (number * 10**4 + n) * 10**6 + row]))
+        for row in range(problems)
+    ]
     A = np.stack([SPECTRA[name](random, n) for random in parts]).astype(np.float32)
     start = np.stack([random.standard_normal((n, n), dtype=np.float32) for random in parts])
     exact = (A.astype(np.float64) + A.astype(np.float64).swapaxes(1, 2)) / 2

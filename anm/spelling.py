@@ -39,7 +39,9 @@ def real(low: float, high: float, *, above: bool = False):
                 raise ValueError
             return number
         except (ValueError, OverflowError):
-            raise ValueError(f"must be a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}") from None
+            raise ValueError(
+                f"must be a number {'above' if above else 'from'} {low:g} {'and at most' if above else 'to'} {high:g}"
+            ) from None
 
     return Annotated[float, BeforeValidator(parse)]
 
@@ -67,7 +69,9 @@ def parse_seeds(value) -> tuple[int, ...]:
         if len(set(seeds)) != len(seeds) or len(seeds) > 1000:
             raise ValueError
     except ValueError:
-        raise ValueError('must be seeds such as "0-9", "0,3,5" or one whole number: rising, none twice, at most 1000') from None
+        raise ValueError(
+            'must be seeds such as "0-9", "0,3,5" or one whole number: rising, none twice, at most 1000'
+        ) from None
     return tuple(seeds)
 
 
@@ -111,7 +115,9 @@ def parse_shares(value) -> dict[str, float]:
         if abs(sum(shares.values()) - 1) > 1e-6:
             raise ValueError
     except (ValueError, AttributeError):
-        raise ValueError('must be strategies with shares that add up to 1, such as "adversarial:0.5,random:0.5"') from None
+        raise ValueError(
+            'must be strategies with shares that add up to 1, such as "adversarial:0.5,random:0.5"'
+        ) from None
     return shares
 
 

@@ -16,8 +16,23 @@ MARGIN = 0.01  # equivalence: within this share of the baseline's mean
 RESAMPLES = 9999
 EXACT_FLIPS = 2**16  # all sign flips up to 16 seeds, as many random ones above
 
-PAIR_COLUMNS = ["strategy", "against", "n_seeds", "mean_difference", "relative", "ci_low", "ci_high", "p", "p_holm",
-                "significant", "margin", "p_tost", "equivalent", "claim", "missing"]
+PAIR_COLUMNS = [
+    "strategy",
+    "against",
+    "n_seeds",
+    "mean_difference",
+    "relative",
+    "ci_low",
+    "ci_high",
+    "p",
+    "p_holm",
+    "significant",
+    "margin",
+    "p_tost",
+    "equivalent",
+    "claim",
+    "missing",
+]
 SUMMARY_COLUMNS = ["strategy", "n_seeds", "mean", "sd", "ci_low", "ci_high", "missing"]
 
 
@@ -51,10 +66,21 @@ def compare_pair(scores: pd.Series, others: pd.Series, base: float) -> dict:
     mean = float(np.mean(a - b)) if len(a) else np.nan
     p_tost = tost_p(a, b, MARGIN * base)
     claim = len(a) >= MIN_SEEDS
-    return {"strategy": scores.name, "against": others.name, "n_seeds": len(a), "mean_difference": mean,
-            "relative": mean / base if base else np.nan, "ci_low": low, "ci_high": high, "p": sign_flip_p(a - b),
-            "margin": MARGIN * base, "p_tost": p_tost, "equivalent": bool(claim and p_tost < ALPHA), "claim": claim,
-            "missing": tuple(scores.index[scores.notna() ^ others.notna()])}
+    return {
+        "strategy": scores.name,
+        "against": others.name,
+        "n_seeds": len(a),
+        "mean_difference": mean,
+        "relative": mean / base if base else np.nan,
+        "ci_low": low,
+        "ci_high": high,
+        "p": sign_flip_p(a - b),
+        "margin": MARGIN * base,
+        "p_tost": p_tost,
+        "equivalent": bool(claim and p_tost < ALPHA),
+        "claim": claim,
+        "missing": tuple(scores.index[scores.notna() ^ others.notna()]),
+    }
 
 
 def geometric_ratio(scores: pd.DataFrame | Mapping[str, Mapping[int, float]], strategy: str, against: str) -> dict:
@@ -67,7 +93,13 @@ def geometric_ratio(scores: pd.DataFrame | Mapping[str, Mapping[int, float]], st
     differences = (table[strategy] - table[against]).to_numpy(float)
     low, high = mean_interval(differences)
     mean = np.mean(differences) if len(differences) else np.nan
-    return {"n_seeds": len(differences), "ratio": np.exp(mean), "ci_low": np.exp(low), "ci_high": np.exp(high), "p": sign_flip_p(differences)}
+    return {
+        "n_seeds": len(differences),
+        "ratio": np.exp(mean),
+        "ci_low": np.exp(low),
+        "ci_high": np.exp(high),
+        "p": sign_flip_p(differences),
+    }
 
 
 def summarise(scores: pd.DataFrame | Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
@@ -80,9 +112,17 @@ def summarise(scores: pd.DataFrame | Mapping[str, Mapping[int, float]]) -> pd.Da
     for name in table:
         values = table[name].dropna().to_numpy(float)
         low, high = mean_interval(values)
-        rows.append({"strategy": name, "n_seeds": len(values), "mean": np.mean(values) if len(values) else np.nan,
-                     "sd": np.std(values, ddof=1) if len(values) > 1 else np.nan, "ci_low": low, "ci_high": high,
-                     "missing": tuple(table.index[table[name].isna()])})
+        rows.append(
+            {
+                "strategy": name,
+                "n_seeds": len(values),
+                "mean": np.mean(values) if len(values) else np.nan,
+                "sd": np.std(values, ddof=1) if len(values) > 1 else np.nan,
+                "ci_low": low,
+                "ci_high": high,
+                "missing": tuple(table.index[table[name].isna()]),
+            }
+        )
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
 
 
@@ -100,8 +140,11 @@ def score_table(scores: pd.DataFrame | Mapping[str, Mapping[int, float]]) -> pd.
             raise ValueError(f"{name} has two scores at seed {seed}: choose one split, one energy and one scale")
         columns[name][seed] = float(mse) if mse is not None and np.isfinite(mse) else np.nan
     seeds = sorted({seed for column in columns.values() for seed in column})
-    return pd.DataFrame({name: [column.get(seed, np.nan) for seed in seeds] for name, column in columns.items()},
-                        index=pd.Index(seeds, name="seed"), dtype=float)
+    return pd.DataFrame(
+        {name: [column.get(seed, np.nan) for seed in seeds] for name, column in columns.items()},
+        index=pd.Index(seeds, name="seed"),
+        dtype=float,
+    )
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
@@ -117,8 +160,9 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
         return np.nan, np.nan
     if all_equal(values):
         return float(np.mean(values)), float(np.mean(values))
-    result = bootstrap((values,), np.mean, n_resamples=RESAMPLES, confidence_level=0.95, method="BCa",
-                       rng=np.random.default_rng(0))
+    result = bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=0.95, method="BCa", rng=np.random.default_rng(0)
+    )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
@@ -131,8 +175,16 @@ def sign_flip_p(differences: np.ndarray) -> float:
 
     if len(differences) < 2:
         return 1.0 if len(differences) else np.nan
-    return float(permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=EXACT_FLIPS,
-                                  vectorized=True, rng=np.random.default_rng(0)).pvalue)
+    return float(
+        permutation_test(
+            (differences,),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=EXACT_FLIPS,
+            vectorized=True,
+            rng=np.random.default_rng(0),
+        ).pvalue
+    )
 
 
 def tost_p(a: np.ndarray, b: np.ndarray, margin: float) -> float:

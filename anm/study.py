@@ -27,7 +27,10 @@ from anm.preflight import Unfit, describe_code, preflight
 from anm.record import FAILED, read_run
 from anm.schema import RecordError
 
-RECORDED = ("full", "cpu")  # the study on record, at a GPU's scale or at that of two cores: its report is reports/summary.html
+RECORDED = (
+    "full",
+    "cpu",
+)  # the study on record, at a GPU's scale or at that of two cores: its report is reports/summary.html
 DEATHS = 3  # of a kernel, after which a run is given up
 UNUSABLE, FAILURE, BUSY, STOPPED = 2, 3, 4, 75
 
@@ -75,19 +78,30 @@ def train(run: Run, stop: StopRequest) -> None:
         discard(run.params)  # once: a run that begins anew still goes on from its own checkpoints
     for death in range(1, DEATHS + 1):
         run.part.unlink(missing_ok=True)
-        code = execute(ROOT / "notebooks" / "train.ipynb", run.part, [*run.arguments, "-p", "resume", "True"], ROOT, stop)
+        code = execute(
+            ROOT / "notebooks" / "train.ipynb", run.part, [*run.arguments, "-p", "resume", "True"], ROOT, stop
+        )
         reason = shortcoming(run.part, code)
         if reason is None:
             return
         if stop.name or reason.startswith(f"{FAILED}Interrupted:"):
-            how = "the same command goes on from its checkpoint" if run.params.resume else "its checkpoint is written; go on from it with -p resume yes"
+            how = (
+                "the same command goes on from its checkpoint"
+                if run.params.resume
+                else "its checkpoint is written; go on from it with -p resume yes"
+            )
             raise Stopped(f"{run.path.stem}: stopped by {stop.name or 'a signal to its kernel'}; {how}")
         if reason.startswith(FAILED):
             raise RunFailed(f"{run.path.stem}: {reason} (in full: {run.part})")
-        say(f"{run.path.stem}: the kernel died, {death} of {DEATHS} times ({reason})" + ("; it resumes" if death < DEATHS else ""))
+        say(
+            f"{run.path.stem}: the kernel died, {death} of {DEATHS} times ({reason})"
+            + ("; it resumes" if death < DEATHS else "")
+        )
         preflight(run.params, run.path.parent)  # a disk that has filled up meanwhile looks like a death, too
-    raise RunFailed(f"{run.path.stem}: the kernel died {DEATHS} times ({reason}); most often it is out of memory: "
-                    "give it more, or train fewer seeds at once (--chunks), or a smaller batch_size")
+    raise RunFailed(
+        f"{run.path.stem}: the kernel died {DEATHS} times ({reason}); most often it is out of memory: "
+        "give it more, or train fewer seeds at once (--chunks), or a smaller batch_size"
+    )
 
 
 def shortcoming(part: Path, code: int) -> str | None:
@@ -111,7 +125,13 @@ def run_all(runs: list[Run], wait: float) -> int:
                 return STOPPED
             except (ParamError, Unfit, Busy, RunFailed, OSError) as error:
                 complain(f"{run.path.stem}: {error}" if run.path.stem not in str(error) else error)
-                code = BUSY if isinstance(error, Busy) else FAILURE if isinstance(error, (RunFailed, OSError)) else UNUSABLE
+                code = (
+                    BUSY
+                    if isinstance(error, Busy)
+                    else FAILURE
+                    if isinstance(error, (RunFailed, OSError))
+                    else UNUSABLE
+                )
                 worst = worst or code
             if stop.name:
                 return STOPPED
@@ -132,7 +152,11 @@ def report(reports: Path, study: str, planned: Callable[[], list[Run]], strategi
         say(f"runs that the report lacks: {', '.join(missing) or 'none'}")
     except ParamError as error:
         say(f"which runs the report lacks cannot be told, since not all that is asked for can be run: {error}")
-    path = build_report(reports / study, reports / "summary.html" if study in RECORDED else reports / study / "summary.html", plan=strategies)
+    path = build_report(
+        reports / study,
+        reports / "summary.html" if study in RECORDED else reports / study / "summary.html",
+        plan=strategies,
+    )
     print(verdict(gather(reports / study, strategies)))
     print(path, flush=True)
     return 0
@@ -144,7 +168,10 @@ def check(runs: list[Run]) -> int:
     problems = set()
     for cell, run in enumerate(runs):
         done = finished(run)
-        say(f"{cell}: {run.path.stem}, seeds {run.params.seeds}, {run.params.train_steps} steps" + (f", finished in {done}" if done else ""))
+        say(
+            f"{cell}: {run.path.stem}, seeds {run.params.seeds}, {run.params.train_steps} steps"
+            + (f", finished in {done}" if done else "")
+        )
         try:
             preflight(run.params, run.path.parent)
         except Unfit as error:
@@ -161,31 +188,59 @@ def pick(runs: list[Run], cell: int | None, of: int | None) -> list[Run]:
         return runs
     names = ", ".join(run.path.stem for run in runs)
     if of is not None and of != len(runs):
-        raise ParamError(f"array of {of} task(s): this study has {len(runs)} runs ({names}); submit it with --array=0-{len(runs) - 1}, "
-                         "or name the strategies that you want with --strategy")
+        raise ParamError(
+            f"array of {of} task(s): this study has {len(runs)} runs ({names}); submit it with --array=0-{len(runs) - 1}, "
+            "or name the strategies that you want with --strategy"
+        )
     if not 0 <= cell < len(runs):
         raise ParamError(f"cell = {cell}: must be from 0 to {len(runs) - 1}; this study has {len(runs)} runs ({names})")
     return [runs[cell]]
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m anm.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = argparse.ArgumentParser(
+        prog="python -m anm.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = top.add_subparsers(dest="command", required=True)
     runs = argparse.ArgumentParser(add_help=False)
-    runs.add_argument("--study", default="quick", help="names params/<study>.yaml and reports/<study>/ (default: quick)")
-    runs.add_argument("--grid", type=Path, metavar="FILE", help="a sweep instead: a YAML file whose name names reports/<name>/")
-    runs.add_argument("--reports", type=Path, default=ROOT / "reports", help="folder of all studies' results (default: reports)")
+    runs.add_argument(
+        "--study", default="quick", help="names params/<study>.yaml and reports/<study>/ (default: quick)"
+    )
+    runs.add_argument(
+        "--grid", type=Path, metavar="FILE", help="a sweep instead: a YAML file whose name names reports/<name>/"
+    )
+    runs.add_argument(
+        "--reports", type=Path, default=ROOT / "reports", help="folder of all studies' results (default: reports)"
+    )
     runs.add_argument("--strategy", nargs="+", action="extend", help=f"default: {' '.join(STRATEGIES)}")
-    runs.add_argument("--seeds", help='instead of the study\'s own, such as "10-19": a further notebook beside the finished ones')
-    runs.add_argument("--chunks", type=int, default=1, help="notebooks per strategy, each with its share of the seeds (default: 1)")
-    runs.add_argument("-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="a further YAML file of parameters")
-    runs.add_argument("-p", dest="settings", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter")
-    runs.add_argument("--wait", type=float, default=60, help="seconds to wait where another process is at work on a run (default: 60)")
+    runs.add_argument(
+        "--seeds", help='instead of the study\'s own, such as "10-19": a further notebook beside the finished ones'
+    )
+    runs.add_argument(
+        "--chunks", type=int, default=1, help="notebooks per strategy, each with its share of the seeds (default: 1)"
+    )
+    runs.add_argument(
+        "-f",
+        dest="files",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a further YAML file of parameters",
+    )
+    runs.add_argument(
+        "-p", dest="settings", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter"
+    )
+    runs.add_argument(
+        "--wait", type=float, default=60, help="seconds to wait where another process is at work on a run (default: 60)"
+    )
     run = commands.add_parser("run", parents=[runs], help="execute the runs that are not finished")
     run.add_argument("--cell", type=int, help="only this run, by its place in the list of `preflight`")
     run.add_argument("--of", type=int, help="how many tasks the Slurm array has, for a check")
     commands.add_parser("preflight", parents=[runs], help="say what would run, and whether this machine can")
-    commands.add_parser("report", parents=[runs], help="build the report from the executed notebooks; names the runs that are missing")
+    commands.add_parser(
+        "report", parents=[runs], help="build the report from the executed notebooks; names the runs that are missing"
+    )
     return top
 
 
@@ -209,7 +264,9 @@ def command(options: argparse.Namespace, reports: Path, files: list[Path]) -> in
         study = grid.name if grid else options.study
         planned = partial(plan_sweep if options.grid else plan_study, options, reports, files)
         if options.command == "report":
-            return report(reports, study, planned, (BASELINE, *grid.strategies) if grid else options.strategy or STRATEGIES)
+            return report(
+                reports, study, planned, (BASELINE, *grid.strategies) if grid else options.strategy or STRATEGIES
+            )
         runs = planned()
         say(describe_code())
         if options.command == "preflight":

@@ -61,13 +61,23 @@ def compare_cell(grid: Grid, strategy: str, values: dict[str, Any], scores: pd.D
     mine, base = rows_of(params, scores), rows_of(grid.params(BASELINE, values), scores)
     about = {"strategy": strategy, "energy": params.energy} | values
     paired = pd.concat([mine, base])["drawn_on"].nunique() <= 1
-    about |= {"planned": grid_run(grid, strategy, values, Path(), None).path.name, "runs": tuple(sorted(set(mine["run"]))), "paired": paired}
+    about |= {
+        "planned": grid_run(grid, strategy, values, Path(), None).path.name,
+        "runs": tuple(sorted(set(mine["run"]))),
+        "paired": paired,
+    }
     rows = []
     for split in SPLITS:
         cell, none = (by_seed(part[part["split"] == split]) for part in (mine, base))
         both = pd.DataFrame({strategy: cell, "\0none": none}, dtype=float)
         row = compare_pair(both[strategy], both["\0none"], none.mean())
-        row |= {"against": BASELINE, "split": split, "mse": cell.mean(), "mse_none": none.mean(), "claim": row["claim"] and paired}
+        row |= {
+            "against": BASELINE,
+            "split": split,
+            "mse": cell.mean(),
+            "mse_none": none.mean(),
+            "claim": row["claim"] and paired,
+        }
         rows.append(row | about)
     return rows
 
@@ -92,9 +102,13 @@ def corrected(cells: pd.DataFrame) -> pd.DataFrame:
     for _, rows in cells.groupby(["energy", "split"], sort=False):
         once = rows.drop_duplicates("planned").set_index("planned")
         p = once["p"].to_numpy(float)
-        found = pd.DataFrame({"p_holm": holm(p), "lowest": lowest_holm(p, once["n_seeds"].to_numpy())}, index=once.index)
+        found = pd.DataFrame(
+            {"p_holm": holm(p), "lowest": lowest_holm(p, once["n_seeds"].to_numpy())}, index=once.index
+        )
         rows = rows.join(found, on="planned")
-        parts.append(rows.assign(significant=rows["claim"] & (rows["p_holm"] < ALPHA), family=int(np.isfinite(p).sum())))
+        parts.append(
+            rows.assign(significant=rows["claim"] & (rows["p_holm"] < ALPHA), family=int(np.isfinite(p).sum()))
+        )
     return pd.concat(parts).sort_index()
 
 

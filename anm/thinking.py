@@ -30,7 +30,12 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def think(
-    landscape: Landscape, x_t: Tensor, full_step: Tensor, limit: Tensor, steps: int, watch: Callable[[int, Tensor], None] | None = None
+    landscape: Landscape,
+    x_t: Tensor,
+    full_step: Tensor,
+    limit: Tensor,
+    steps: int,
+    watch: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """x_t (S, B, n, n) after at most `steps` conjugate steps down the energy, each kept per row only if the energy fell.
 

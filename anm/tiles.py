@@ -31,7 +31,9 @@ def _median_largest(matrices: list[np.ndarray]) -> float:
     return float(np.median(largest or [1.0])) or 1.0
 
 
-def _tiles(ax, matrices: list[np.ndarray], names: list[str], columns: int, colours: str, limits: list[tuple[float, float]]):
+def _tiles(
+    ax, matrices: list[np.ndarray], names: list[str], columns: int, colours: str, limits: list[tuple[float, float]]
+):
     ax = plt.subplots()[1] if ax is None else ax
     down = 1.25 + 0.15 * max(name.count("\n") for name in names)
     for place, (matrix, name, (low, high)) in enumerate(zip(matrices, names, limits)):

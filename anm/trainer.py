@@ -61,7 +61,9 @@ class Training:
         energy = chosen("energy", params.energy)
         model: Energy = energy(params.n, params.noise_levels, len(params.seed_list))
         self.model = model.reset(self.streams.generators["weights"]).to(self.device)
-        self.average = energy(params.n, params.noise_levels, len(params.seed_list)).to(self.device).requires_grad_(False)
+        self.average = (
+            energy(params.n, params.noise_levels, len(params.seed_list)).to(self.device).requires_grad_(False)
+        )
         self.average.load_state_dict(self.model.state_dict())
         self.compiled = params.compiles(self.device)
         if self.compiled:
@@ -126,16 +128,30 @@ class Training:
 
     def changing(self) -> dict[str, Tensor]:
         """Every tensor that `compute` writes to, by name. A step before has made them all."""
-        optimiser = {f"{i}/{name}": value for i, state in enumerate(self.optimiser.state.values()) for name, value in state.items()}
-        parts = {"weight": dict(self.model.named_parameters()), "average": dict(self.average.named_parameters()), "optimiser": optimiser,
-                 "miner": self.miner_state, "sum": self.curves.sums, "not finite": self.not_finite}
+        optimiser = {
+            f"{i}/{name}": value
+            for i, state in enumerate(self.optimiser.state.values())
+            for name, value in state.items()
+        }
+        parts = {
+            "weight": dict(self.model.named_parameters()),
+            "average": dict(self.average.named_parameters()),
+            "optimiser": optimiser,
+            "miner": self.miner_state,
+            "sum": self.curves.sums,
+            "not finite": self.not_finite,
+        }
         return {f"{part} {name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
     def check_finite(self) -> None:
         """Raises `TrainingError` naming step, strategy, term and seed of the first value that was not finite."""
         found = []
         for name, first in self.not_finite.items():
-            found += [(step, TERMS.index(name), name, seed) for step, seed in zip(first.tolist(), self.params.seed_list) if step]
+            found += [
+                (step, TERMS.index(name), name, seed)
+                for step, seed in zip(first.tolist(), self.params.seed_list)
+                if step
+            ]
         if found:
             step, _, name, seed = min(found)
             raise TrainingError(
@@ -196,7 +212,9 @@ def train(params: RunParams, say=print, checkpoint_seconds: float = CHECKPOINT_S
     params.check_machine()
     device = params.torch_device()
     how = "compiled" if params.compiles(device) else "eager"
-    say(f"strategy {params.strategy}, energy {params.energy}, seeds {params.seeds}, on {device} ({how}), run {params.identity()}")
+    say(
+        f"strategy {params.strategy}, energy {params.energy}, seeds {params.seeds}, on {device} ({how}), run {params.identity()}"
+    )
     with precision(params.precision):
         keep_memory()
         training = Training(params)
@@ -264,7 +282,9 @@ def progress(training: Training, means: dict[str, float]) -> str:
     done, steps = training.step, training.params.train_steps
     each = seconds_per_step(training.timing)
     shown = "  ".join(text.format(means[name]) for name, text in SHOWN.items() if name in means)
-    return f"step {done:>{len(str(steps))}}/{steps}  {shown}  {1e3 * each:.3g} ms/step  {each * (steps - done):.0f} s left"
+    return (
+        f"step {done:>{len(str(steps))}}/{steps}  {shown}  {1e3 * each:.3g} ms/step  {each * (steps - done):.0f} s left"
+    )
 
 
 def untrained(params: RunParams) -> Solver:

@@ -23,7 +23,7 @@ device: cpu
 
 # Strategies as a user would add them: one that takes its time (a wall clock that no machine's speed changes),
 # one that fails.
-OWN = '''
+OWN = """
 import time
 
 import torch
@@ -39,7 +39,7 @@ def broken(mine):
 
 
 torn = broken
-'''
+"""
 
 
 def copy_project(folder: Path) -> Path:
@@ -50,7 +50,9 @@ def copy_project(folder: Path) -> Path:
     for name in PARTS:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.log", ".ipynb_checkpoints"))
+            shutil.copytree(
+                source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.log", ".ipynb_checkpoints")
+            )
         elif source.exists():
             shutil.copy(source, folder / name)
     for scale in ("tiny", "full"):
@@ -75,4 +77,6 @@ def result(path: Path) -> str:
     content = record.read_run(path)
     incidental = ("device", "checkpoint_dir", "resume")
     params = {name: value for name, value in content["params"].items() if name not in incidental}
-    return json.dumps({**{name: content[name] for name in ("results", "curves", "landscape")}, "params": params}, sort_keys=True)
+    return json.dumps(
+        {**{name: content[name] for name in ("results", "curves", "landscape")}, "params": params}, sort_keys=True
+    )

@@ -1,6 +1,6 @@
 """Synthetic runs for tests: valid records, and executed notebooks that hold them.
 
-    from records import make_record, write_notebook
+from records import make_record, write_notebook
 """
 
 import json
@@ -13,8 +13,19 @@ LADDER = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02)
 TYPICAL_MSE = {"none": 0.0100, "random": 0.0102, "adversarial": 0.0104}
 
 
-def make_record(strategy="none", seeds=(0, 1, 2), n=4, energy="mlp", mse=None, mse_harder=None,
-                problems=256, points=6, noise_levels=10, started="2025-01-02T03:04:05Z", **params):
+def make_record(
+    strategy="none",
+    seeds=(0, 1, 2),
+    n=4,
+    energy="mlp",
+    mse=None,
+    mse_harder=None,
+    problems=256,
+    points=6,
+    noise_levels=10,
+    started="2025-01-02T03:04:05Z",
+    **params,
+):
     """A complete, valid record (schema 1), the same at every call; nothing in it was trained.
 
     mse, mse_harder: one value per seed, or None for values around 0.01 and 0.2 whose
@@ -46,12 +57,21 @@ def write_notebook(path, record=None, error=None, records=None):
     """
     record = make_record() if record is None else record
     records = (0 if error else 1) if records is None else records
-    cells = [_markdown("# One run"), _code("strategy = 'none'", [], tags=["parameters"]),
-             _code("solver = anm.train(params)", [_stream("step 1\n")] + ([_error(*error)] if error else [])),
-             _code("anm.emit_record(record)", [_mime(record) for _ in range(records)])]
-    notebook = {"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {
-        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-        "papermill": {"exception": None, "parameters": {"strategy": "none"}, "version": "2.7.0"}}}
+    cells = [
+        _markdown("# One run"),
+        _code("strategy = 'none'", [], tags=["parameters"]),
+        _code("solver = anm.train(params)", [_stream("step 1\n")] + ([_error(*error)] if error else [])),
+        _code("anm.emit_record(record)", [_mime(record) for _ in range(records)]),
+    ]
+    notebook = {
+        "cells": cells,
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "papermill": {"exception": None, "parameters": {"strategy": "none"}, "version": "2.7.0"},
+        },
+    }
     for index, cell in enumerate(cells):
         cell["id"] = f"cell-{index}"
     path = Path(path)
@@ -61,21 +81,56 @@ def write_notebook(path, record=None, error=None, records=None):
 
 
 def _params(strategy, energy, n, seeds, problems, noise_levels):
-    return {"strategy": strategy, "energy": energy, "n": n, "noise_levels": noise_levels, "train_steps": 500,
-            "batch_size": 32, "learning_rate": 1e-4, "seeds": ",".join(map(str, seeds)), "mining_opt_steps": 2,
-            "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "contrastive_warmup": 0, "mining_levels": "all",
-            "false_negative_residual": 0.0, "candidates": 8, "ball_radius": 0.1, "langevin_noise": 1.0, "replay_size": 10_000,
-            "replay_fresh": 0.05, "mixture": "adversarial:0.5,random:0.5", "landscape_steps": 5, "answer_bound": 2.0,
-            "test_problems": problems, "device": "cpu", "precision": "float32", "compile": "auto",
-            "checkpoint_dir": "checkpoints", "resume": True}
+    return {
+        "strategy": strategy,
+        "energy": energy,
+        "n": n,
+        "noise_levels": noise_levels,
+        "train_steps": 500,
+        "batch_size": 32,
+        "learning_rate": 1e-4,
+        "seeds": ",".join(map(str, seeds)),
+        "mining_opt_steps": 2,
+        "mining_noise_scale": 3.0,
+        "contrastive_weight": 0.5,
+        "contrastive_warmup": 0,
+        "mining_levels": "all",
+        "false_negative_residual": 0.0,
+        "candidates": 8,
+        "ball_radius": 0.1,
+        "langevin_noise": 1.0,
+        "replay_size": 10_000,
+        "replay_fresh": 0.05,
+        "mixture": "adversarial:0.5,random:0.5",
+        "landscape_steps": 5,
+        "answer_bound": 2.0,
+        "test_problems": problems,
+        "device": "cpu",
+        "precision": "float32",
+        "compile": "auto",
+        "checkpoint_dir": "checkpoints",
+        "resume": True,
+    }
 
 
 def _provenance(started, train_steps):
-    return {"git_commit": "0123456789abcdef0123456789abcdef01234567", "git_dirty": False, "anm": "0.1.0",
-            "python": "3.11.7", "torch": "2.13.0", "device": "cpu",
-            "machine": {"host": "test-host", "cpu": "Test CPU", "cores": 2, "gpu": None},
-            "started": started, "seconds": 12.5, "train_seconds": 10.0, "seconds_per_step": 10.0 / train_steps,
-            "evaluate_seconds": 2.0, "resumed": 0, "peak_memory_mib": 512.0, "compiled": False}
+    return {
+        "git_commit": "0123456789abcdef0123456789abcdef01234567",
+        "git_dirty": False,
+        "anm": "0.1.0",
+        "python": "3.11.7",
+        "torch": "2.13.0",
+        "device": "cpu",
+        "machine": {"host": "test-host", "cpu": "Test CPU", "cores": 2, "gpu": None},
+        "started": started,
+        "seconds": 12.5,
+        "train_seconds": 10.0,
+        "seconds_per_step": 10.0 / train_steps,
+        "evaluate_seconds": 2.0,
+        "resumed": 0,
+        "peak_memory_mib": 512.0,
+        "compiled": False,
+    }
 
 
 def _per_seed(given, typical, seeds):
@@ -89,10 +144,19 @@ def _results(same, harder, problems):
     return {
         "same": _split(0.5, same, problems),
         "harder": _split(0.1, harder, problems),
-        "ladder": [{"offset": c, "problems": problems, "mse": [m * 0.5 / c for m in same],
-                    "mse_se": [m / 50 for m in same]} for c in LADDER],
-        "landscape_steps": [{"steps": k, "problems": problems, "same": [m * (1 + 1 / (k + 1)) for m in same],
-                             "harder": [m * (1 + 1 / (k + 1)) for m in harder]} for k in (0, 1, 2, 3, 4, 5, 10, 20)],
+        "ladder": [
+            {"offset": c, "problems": problems, "mse": [m * 0.5 / c for m in same], "mse_se": [m / 50 for m in same]}
+            for c in LADDER
+        ],
+        "landscape_steps": [
+            {
+                "steps": k,
+                "problems": problems,
+                "same": [m * (1 + 1 / (k + 1)) for m in same],
+                "harder": [m * (1 + 1 / (k + 1)) for m in harder],
+            }
+            for k in (0, 1, 2, 3, 4, 5, 10, 20)
+        ],
     }
 
 
@@ -101,14 +165,46 @@ def _beyond(same, harder, energy, n):
     matrices = energy != "mlp"
 
     def thinking(landscape_steps):
-        return [{"landscape_steps": landscape_steps, "refine_steps": steps, "problems": 12, "products": 10 * landscape_steps + 4 * steps + 8 if matrices else None,
-                 "same": [m / (1 + steps) for m in same], "harder": [m / (1 + steps) for m in harder], "hardest": [3 * m / (1 + steps) for m in harder]}
-                for steps in (0, 2, 100)]
+        return [
+            {
+                "landscape_steps": landscape_steps,
+                "refine_steps": steps,
+                "problems": 12,
+                "products": 10 * landscape_steps + 4 * steps + 8 if matrices else None,
+                "same": [m / (1 + steps) for m in same],
+                "harder": [m / (1 + steps) for m in harder],
+                "hardest": [3 * m / (1 + steps) for m in harder],
+            }
+            for steps in (0, 2, 100)
+        ]
 
-    sizes = [{"n": times * n, "split": split, "problems": 12, "refine_steps": 20, "mse": [m * times for m in mse], "mse_refined": [m * times / 10 for m in mse]}
-             for times in (1, 2, 4) for split, mse in (("same", same), ("harder", harder))] if matrices else []
-    spectra = [{"spectrum": name, "problems": 12, "condition": 10.0 ** place, "refine_steps": 20, "relative": list(same), "relative_refined": [m / 10 for m in same]}
-               for place, name in enumerate(("wishart", "log_uniform"), 1)]
+    sizes = (
+        [
+            {
+                "n": times * n,
+                "split": split,
+                "problems": 12,
+                "refine_steps": 20,
+                "mse": [m * times for m in mse],
+                "mse_refined": [m * times / 10 for m in mse],
+            }
+            for times in (1, 2, 4)
+            for split, mse in (("same", same), ("harder", harder))
+        ]
+        if matrices
+        else []
+    )
+    spectra = [
+        {
+            "spectrum": name,
+            "problems": 12,
+            "condition": 10.0**place,
+            "refine_steps": 20,
+            "relative": list(same),
+            "relative_refined": [m / 10 for m in same],
+        }
+        for place, name in enumerate(("wishart", "log_uniform"), 1)
+    ]
     return {"thinking": thinking(5), "thinking_only": thinking(0), "sizes": sizes, "spectra": spectra}
 
 
@@ -119,17 +215,28 @@ def _examples(draw, n):
     exact = np.eye(n) * 2
     problem = {"split": "same", "problem": 3, "condition": 77.0, "exact": exact.tolist()}
     places = [(None, 0), *((level, 0) for level in range(9, -1, -1)), *((0, steps) for steps in (1, 2, 5, 10))]
-    moments = [{"level": level, "refine_steps": steps, "error": (draw.standard_normal((n, n)) / 4**place).tolist()} for place, (level, steps) in enumerate(places)]
+    moments = [
+        {"level": level, "refine_steps": steps, "error": (draw.standard_normal((n, n)) / 4**place).tolist()}
+        for place, (level, steps) in enumerate(places)
+    ]
     worst = [problem | {"split": "harder", "error": (draw.standard_normal((n, n)) / 10).tolist()} for _ in range(3)]
     return {"forming": problem | {"moments": moments}, "worst": worst}
 
 
 def _split(offset, mse, problems):
     shares = (0.5, 1.0, 1.5)
-    return {"offset": offset, "problems": problems, "mse": list(mse), "mse_se": [m / 50 for m in mse],
-            "residual": [30 * m for m in mse],
-            "by_condition": {"edges": [1.0, 50.0, 200.0, 5000.0], "problems": [problems // 4, problems // 2, problems // 4],
-                             "mse": [[share * m for m in mse] for share in shares]}}
+    return {
+        "offset": offset,
+        "problems": problems,
+        "mse": list(mse),
+        "mse_se": [m / 50 for m in mse],
+        "residual": [30 * m for m in mse],
+        "by_condition": {
+            "edges": [1.0, 50.0, 200.0, 5000.0],
+            "problems": [problems // 4, problems // 2, problems // 4],
+            "mse": [[share * m for m in mse] for share in shares],
+        },
+    }
 
 
 def _curves(draw, strategy, stack, points, levels, train_steps, same):
@@ -143,19 +250,27 @@ def _curves(draw, strategy, stack, points, levels, train_steps, same):
     by_level["residual"] = (2 * per_level).tolist() if mined else None
     by_level["false"] = (per_level / 100).tolist() if mined else None
     by_level["accepted"] = (per_level / 2).tolist() if strategy == "adversarial" else None
-    return {"step": np.linspace(train_steps / points, train_steps, points).astype(int).tolist(),
-            "loss": (1.5 * per_seed).tolist(), "denoise": per_seed.tolist(),
-            "contrast": per_seed.tolist() if mined else [[None] * stack for _ in range(points)],
-            "grad_norm": (3 * per_seed).tolist(), "by_level": by_level,
-            "mse_step": np.linspace(0, train_steps, points).astype(int).tolist(),
-            "mse_same": (np.array(same) * (1 + decay[:, None] - decay[-1])).tolist()}
+    return {
+        "step": np.linspace(train_steps / points, train_steps, points).astype(int).tolist(),
+        "loss": (1.5 * per_seed).tolist(),
+        "denoise": per_seed.tolist(),
+        "contrast": per_seed.tolist() if mined else [[None] * stack for _ in range(points)],
+        "grad_norm": (3 * per_seed).tolist(),
+        "by_level": by_level,
+        "mse_step": np.linspace(0, train_steps, points).astype(int).tolist(),
+        "mse_same": (np.array(same) * (1 + decay[:, None] - decay[-1])).tolist(),
+    }
 
 
 def _landscape(draw, stack, levels, same):
     before = np.linspace(2.0, 1.0, levels)[:, None] * (1 + 0.05 * draw.random((levels, stack)))
-    return {"level": list(range(levels - 1, -1, -1)), "energy_before": before.tolist(),
-            "energy_after": (0.5 * before).tolist(), "accepted": (before / 3).tolist(),
-            "mse": (np.array(same) * np.linspace(2, 1, levels)[:, None]).tolist()}
+    return {
+        "level": list(range(levels - 1, -1, -1)),
+        "energy_before": before.tolist(),
+        "energy_after": (0.5 * before).tolist(),
+        "accepted": (before / 3).tolist(),
+        "mse": (np.array(same) * np.linspace(2, 1, levels)[:, None]).tolist(),
+    }
 
 
 def _markdown(text):
@@ -163,8 +278,13 @@ def _markdown(text):
 
 
 def _code(source, outputs, tags=()):
-    return {"cell_type": "code", "execution_count": 1, "metadata": {"tags": list(tags)},
-            "source": source, "outputs": outputs}
+    return {
+        "cell_type": "code",
+        "execution_count": 1,
+        "metadata": {"tags": list(tags)},
+        "source": source,
+        "outputs": outputs,
+    }
 
 
 def _stream(text):
@@ -176,5 +296,8 @@ def _error(name, message):
 
 
 def _mime(record):
-    return {"output_type": "display_data", "metadata": {},
-            "data": {RECORD_TYPE: record, "text/plain": "<anm run record>"}}
+    return {
+        "output_type": "display_data",
+        "metadata": {},
+        "data": {RECORD_TYPE: record, "text/plain": "<anm run record>"},
+    }

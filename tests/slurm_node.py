@@ -114,8 +114,15 @@ class SlurmNode:
 
     def start(self):
         folder = self.folder
-        self.daemon("munged", "--force", f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket",
-                  f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log", f"--seed-file={folder}/munge.seed")
+        self.daemon(
+            "munged",
+            "--force",
+            f"--key-file={folder}/munge.key",
+            f"--socket={folder}/munge.socket",
+            f"--pid-file={folder}/munged.pid",
+            f"--log-file={folder}/munged.log",
+            f"--seed-file={folder}/munge.seed",
+        )
         self.daemon("slurmctld")
         self.daemon("slurmd", "-N", "localhost")
         self.wait_for(lambda: "idle" in self.call("sinfo", "-h", "-o", "%T"), "the node is not idle", 60)
@@ -143,7 +150,9 @@ class SlurmNode:
                     stop_process(pid, name)
 
     def call(self, *command, check: bool = True, **options) -> str:
-        done = subprocess.run(list(map(str, command)), env=self.env, capture_output=True, text=True, timeout=60, **options)
+        done = subprocess.run(
+            list(map(str, command)), env=self.env, capture_output=True, text=True, timeout=60, **options
+        )
         if check and done.returncode:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout.strip()
@@ -180,8 +189,13 @@ class SlurmNode:
 
         def ended():
             states = self.states(job)
-            return all(state.split()[0] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
-                       for state in states.values()) and states
+            return (
+                all(
+                    state.split()[0] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+                    for state in states.values()
+                )
+                and states
+            )
 
         return self.wait_for(ended, f"job {job} has not ended", seconds)
 

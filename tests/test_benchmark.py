@@ -14,7 +14,9 @@ from anm.trainer import Training
 
 
 def tiny(tmp_path, **settings):
-    return anm.RunParams(**{"n": 16, "batch_size": 16, "seeds": 0, "device": "cpu", "checkpoint_dir": str(tmp_path)} | settings)
+    return anm.RunParams(
+        **{"n": 16, "batch_size": 16, "seeds": 0, "device": "cpu", "checkpoint_dir": str(tmp_path)} | settings
+    )
 
 
 @pytest.mark.parametrize("strategy", ["none", "random", "adversarial"])

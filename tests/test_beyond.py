@@ -26,7 +26,10 @@ class CountingTensor(torch.Tensor):
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
-        if function in (torch.Tensor.matmul, torch.Tensor.__matmul__, torch.matmul) and args[0].shape[-1] == args[1].shape[-1] == 5:
+        if (
+            function in (torch.Tensor.matmul, torch.Tensor.__matmul__, torch.matmul)
+            and args[0].shape[-1] == args[1].shape[-1] == 5
+        ):
             cls.made += int(np.prod(torch.broadcast_shapes(args[0].shape[:-2], args[1].shape[:-2])))
         return super().__torch_function__(function, types, args, kwargs or {})
 
@@ -50,7 +53,7 @@ def test_one_solution_seen_on_its_way_is_every_budgets_own(energy):
     solver, test = solver_of(energy), frozen_problems(4, 0.1, 7)
     seen = thinking_errors(solver, test, (0, 2, 9))
     for errors, budget in zip(seen, (0, 2, 9)):
-        (_, alone), = solver.answers(test.A, test.start, refine_steps=budget)
+        ((_, alone),) = solver.answers(test.A, test.start, refine_steps=budget)
         np.testing.assert_allclose(errors, squared_error(alone, test.X).numpy(), rtol=1e-4, atol=1e-12)
 
 
@@ -59,7 +62,8 @@ def test_what_is_found_out_about_an_energy_of_any_n():
     assert [entry["refine_steps"] for entry in found["thinking"]] == list(REFINE_BUDGETS)
     assert [entry["landscape_steps"] for entry in found["thinking_only"]] == [0] * len(REFINE_BUDGETS)
     assert [(entry["n"], entry["split"], entry["problems"]) for entry in found["sizes"]] == [
-        (n, split, problems) for n, problems in ((4, 8), (8, 2), (16, 2)) for split in ("same", "harder")]
+        (n, split, problems) for n, problems in ((4, 8), (8, 2), (16, 2)) for split in ("same", "harder")
+    ]
     assert [entry["spectrum"] for entry in found["spectra"]] == ["wishart", "log_uniform", "sparse", "covariance"]
     assert all(len(entry["mse"]) == 2 for entry in found["sizes"])
 

@@ -85,7 +85,9 @@ def test_a_save_that_fails_leaves_everything_as_it_was(fail, params, run, monkey
     def refused(source, target):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(torch, "save", half_written) if fail == "torch.save" else monkeypatch.setattr(os, "replace", refused)
+    monkeypatch.setattr(torch, "save", half_written) if fail == "torch.save" else monkeypatch.setattr(
+        os, "replace", refused
+    )
     with pytest.raises(OSError):
         save(params, 4, trained(params).state())
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
@@ -94,7 +96,9 @@ def test_a_save_that_fails_leaves_everything_as_it_was(fail, params, run, monkey
 def test_a_checkpoint_appears_under_its_name_only_when_it_is_whole(params, monkeypatch):
     seen = []
     whole = torch.save
-    monkeypatch.setattr(torch, "save", lambda content, file: (whole(content, file), seen.append(checkpoints(run_folder(params)))))
+    monkeypatch.setattr(
+        torch, "save", lambda content, file: (whole(content, file), seen.append(checkpoints(run_folder(params))))
+    )
     save(params, 1, trained(params).state())
     assert seen == [[]] and len(checkpoints(run_folder(params))) == 1
 
@@ -124,7 +128,9 @@ def test_a_truncated_checkpoint_is_refused_and_the_last_good_one_is_used(part, p
         read(newest)
     assert str(newest) in str(caught.value) and "not a whole checkpoint" in str(caught.value)
     content, said = said_by(params)
-    assert content["step"] == 2 and len(said) == 1 and said[0].startswith(f"passed over: {newest}: not a whole checkpoint")
+    assert (
+        content["step"] == 2 and len(said) == 1 and said[0].startswith(f"passed over: {newest}: not a whole checkpoint")
+    )
 
 
 def test_a_flipped_bit_is_found_or_does_not_matter(params, run):
@@ -141,7 +147,11 @@ def test_a_flipped_bit_is_found_or_does_not_matter(params, run):
             refused += 1
             assert str(newest) in str(error)
         else:
-            assert same_bits(found, content) and (found["step"], found["params"], found["curves"]["history"]) == (3, params, content["curves"]["history"])
+            assert same_bits(found, content) and (found["step"], found["params"], found["curves"]["history"]) == (
+                3,
+                params,
+                content["curves"]["history"],
+            )
     assert refused > 50
 
 
@@ -170,9 +180,13 @@ def foreign_files(target, good: Path):
 
     return {
         "a pickle with code": lambda path: path.write_bytes(pickle.dumps(Evil(target))),
-        "a torch file with code": lambda path: torch.save({"format": "anm-checkpoint", "schema": 1, "step": Evil(target)}, path),
+        "a torch file with code": lambda path: torch.save(
+            {"format": "anm-checkpoint", "schema": 1, "step": Evil(target)}, path
+        ),
         "a checkpoint with code": lambda path: torch.save(content | {"timing": Evil(target)}, path),
-        "an old torch file with code": lambda path: torch.save(Evil(target), path, _use_new_zipfile_serialization=False),
+        "an old torch file with code": lambda path: torch.save(
+            Evil(target), path, _use_new_zipfile_serialization=False
+        ),
         "a zip file with code": archive,
         "a whole model": lambda path: torch.save(torch.nn.Linear(1, 1), path),
         "weights alone": lambda path: torch.save({"weight": torch.ones(2)}, path),
@@ -192,9 +206,26 @@ def foreign_files(target, good: Path):
 
 
 FOREIGN = [
-    "a pickle with code", "a torch file with code", "a checkpoint with code", "an old torch file with code", "a zip file with code",
-    "a whole model", "weights alone", "another list", "a later schema", "without weights", "without a step", "settings that are no JSON",
-    "settings that are none", "settings of another shape", "an unknown setting", "arrays of numpy", "text", "nothing", "a folder"]
+    "a pickle with code",
+    "a torch file with code",
+    "a checkpoint with code",
+    "an old torch file with code",
+    "a zip file with code",
+    "a whole model",
+    "weights alone",
+    "another list",
+    "a later schema",
+    "without weights",
+    "without a step",
+    "settings that are no JSON",
+    "settings that are none",
+    "settings of another shape",
+    "an unknown setting",
+    "arrays of numpy",
+    "text",
+    "nothing",
+    "a folder",
+]
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
@@ -224,7 +255,9 @@ def test_no_such_file(tmp_path):
         anm.load(tmp_path / "absent.pt")
 
 
-@pytest.mark.parametrize("name, value", [("learning_rate", 2e-3), ("seeds", "0-2"), ("strategy", "none"), ("n", 5), ("train_steps", 13)])
+@pytest.mark.parametrize(
+    "name, value", [("learning_rate", 2e-3), ("seeds", "0-2"), ("strategy", "none"), ("n", 5), ("train_steps", 13)]
+)
 def test_a_checkpoint_of_another_run_is_refused_by_its_parameter(name, value, params, tmp_path):
     other = RunParams(**params.resolved() | {name: value, "checkpoint_dir": str(tmp_path / "other")})
     theirs = save(other, 5, trained(other).state())
@@ -238,7 +271,9 @@ def test_a_checkpoint_of_another_run_is_refused_by_its_parameter(name, value, pa
     save(params, 3, trained(params, 3).state())
     content, lines = said_by(params)
     assert content["step"] == 3 and "another run" in lines[0]
-    assert silent_train(params).step == 12 and silent_train(RunParams(**params.resolved() | {"resume": False})).step == 12
+    assert (
+        silent_train(params).step == 12 and silent_train(RunParams(**params.resolved() | {"resume": False})).step == 12
+    )
 
 
 def test_steps_beyond_the_run_are_refused(params):
@@ -253,8 +288,17 @@ def test_where_and_how_often_it_is_evaluated_makes_no_other_run(params, run):
 
 
 def test_runs_that_differ_never_share_a_folder(params):
-    folders = {run_folder(RunParams(**params.resolved() | change)) for change in
-               ({}, {"strategy": "none"}, {"seeds": "0"}, {"learning_rate": 2e-3}, {"train_steps": 13}, {"mining_opt_steps": 3})}
+    folders = {
+        run_folder(RunParams(**params.resolved() | change))
+        for change in (
+            {},
+            {"strategy": "none"},
+            {"seeds": "0"},
+            {"learning_rate": 2e-3},
+            {"train_steps": 13},
+            {"mining_opt_steps": 3},
+        )
+    }
     assert len(folders) == 6
     assert ":" not in run_folder(RunParams(**params.resolved() | {"strategy": "math:sqrt"})).name
 
@@ -271,7 +315,9 @@ def test_content_that_does_not_fit_is_an_error_that_names_the_file(params, tmp_p
 
 def test_random_streams_of_another_device_cannot_go_on(params):
     save(params, 2, trained(params).state() | {"device": "cuda"})
-    with pytest.raises(CheckpointError, match="device = 'cpu': the checkpoint at step 2 was written on cuda.*resume = false"):
+    with pytest.raises(
+        CheckpointError, match="device = 'cpu': the checkpoint at step 2 was written on cuda.*resume = false"
+    ):
         silent_train(params)
     assert silent_train(RunParams(**params.resolved() | {"resume": False})).timing["resumed"] == 0
 

@@ -50,6 +50,10 @@ def test_windows_in_which_the_machine_did_something_else_do_not_set_the_price():
 
 def test_a_training_closes_a_window_for_every_point_of_its_curves(tmp_path):
     timing = silent_train(tiny(tmp_path, train_steps=45)).timing
-    assert len(timing["windows"]) == 23 and all(seconds > 0 for seconds in timing["windows"])  # 22 of two steps, one of one
-    assert sum(2 * seconds for seconds in timing["windows"][:-1]) + timing["windows"][-1] <= timing["step_seconds"] * 1.001
+    assert len(timing["windows"]) == 23 and all(
+        seconds > 0 for seconds in timing["windows"]
+    )  # 22 of two steps, one of one
+    assert (
+        sum(2 * seconds for seconds in timing["windows"][:-1]) + timing["windows"][-1] <= timing["step_seconds"] * 1.001
+    )
     assert timing["window_seconds"] >= 0

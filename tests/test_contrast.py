@@ -50,7 +50,9 @@ def test_a_negative_without_a_number_is_no_false_one(tmp_path):
 def test_the_log_says_how_many_are_right_with_the_filter_off(tmp_path):
     training = Training(tiny(tmp_path, answer_bound=100))
     mine, eps = training.draw()
-    rows = row_losses(mine.landscape, mine, eps, lambda mine: mine.x0 * torch.tensor([1.05, 1.2] * 4)[None, :, None, None])
+    rows = row_losses(
+        mine.landscape, mine, eps, lambda mine: mine.x0 * torch.tensor([1.05, 1.2] * 4)[None, :, None, None]
+    )
     # (1 + d) x0 has the residual d, since A x0 = I and ||I|| / sqrt(n) = 1
     torch.testing.assert_close(rows["residual"], torch.tensor([0.05, 0.2] * 4).expand(2, -1), rtol=1e-2, atol=1e-3)
     assert rows["false"].tolist() == [[1.0, 0.0] * 4] * 2 and rows["counts"].all()
@@ -63,9 +65,13 @@ def test_the_contrast_warms_up():
 
 
 def test_a_warm_up_changes_the_run_and_ends(tmp_path):
-    none, warm, at_once = (silent_train(tiny(tmp_path, strategy=strategy, train_steps=1, contrastive_warmup=warmup))
-                           for strategy, warmup in (("none", 0), ("random", 10**8), ("random", 1)))
-    gap = [(a - b).abs().max().item() for a, b in zip(warm.model.state_dict().values(), none.model.state_dict().values())]
+    none, warm, at_once = (
+        silent_train(tiny(tmp_path, strategy=strategy, train_steps=1, contrastive_warmup=warmup))
+        for strategy, warmup in (("none", 0), ("random", 10**8), ("random", 1))
+    )
+    gap = [
+        (a - b).abs().max().item() for a, b in zip(warm.model.state_dict().values(), none.model.state_dict().values())
+    ]
     assert max(gap) < 1e-4
     loss, denoise, contrast = (at_once.history[name][0][0] for name in ("loss", "denoise", "contrast"))
     assert loss == pytest.approx(denoise + 0.5 * contrast, rel=1e-5)

@@ -50,7 +50,10 @@ def test_a_window_knows_nothing_of_the_one_before():
     for step, value in enumerate((100.0, 1.0), start=1):
         curves.add({"denoise": torch.tensor([[value, value]])}, t, per_seed(value))
         curves.close(step)
-    assert curves.history["loss"] == [[100.0], [1.0]] and curves.history["by_level"]["denoise"] == [[100.0] * 2, [1.0] * 2]
+    assert curves.history["loss"] == [[100.0], [1.0]] and curves.history["by_level"]["denoise"] == [
+        [100.0] * 2,
+        [1.0] * 2,
+    ]
 
 
 def test_a_strategy_that_does_not_contrast_at_every_step():
@@ -75,7 +78,11 @@ def test_nothing_of_the_graph_is_kept():
 def test_half_a_window_survives_a_checkpoint():
     def rows(k):
         g = torch.Generator().manual_seed(k)
-        return {"denoise": torch.rand(2, 5, generator=g), "contrast": torch.rand(2, 5, generator=g)}, torch.randint(3, (2, 5), generator=g), per_seed(k, 2.0 * k)
+        return (
+            {"denoise": torch.rand(2, 5, generator=g), "contrast": torch.rand(2, 5, generator=g)},
+            torch.randint(3, (2, 5), generator=g),
+            per_seed(k, 2.0 * k),
+        )
 
     whole, first = Curves(6, 3), Curves(6, 3)
     for k in range(3):

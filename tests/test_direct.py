@@ -32,7 +32,9 @@ def test_a_seed_is_the_same_in_every_stack():
 def test_it_answers_any_n_and_every_batch_alike():
     direct, test = trained(2), frozen_problems(7, 0.5, 5)
     assert direct.solve(test.A).shape == (2, 5, 7, 7)
-    torch.testing.assert_close(torch.tensor(direct_errors(direct, test, batch=2)), torch.tensor(direct_errors(direct, test)))
+    torch.testing.assert_close(
+        torch.tensor(direct_errors(direct, test, batch=2)), torch.tensor(direct_errors(direct, test))
+    )
 
 
 def test_the_command_writes_what_the_report_reads(tmp_path, capsys):
@@ -42,5 +44,8 @@ def test_the_command_writes_what_the_report_reads(tmp_path, capsys):
     record = read_direct(output)
     assert record["params"]["train_steps"] == 2 and len(record["results"]["harder"]["mse"]) == 2
     assert main([str(output)]) == 2 and "must be a new file" in capsys.readouterr().err
-    assert main(["-p", "energy", "residual", str(tmp_path / "other.json")]) == 2 and "is of 'bilinear' alone" in capsys.readouterr().err
+    assert (
+        main(["-p", "energy", "residual", str(tmp_path / "other.json")]) == 2
+        and "is of 'bilinear' alone" in capsys.readouterr().err
+    )
     assert main(["-p", "n", "ten", str(tmp_path / "other.json")]) == 2 and "n = 'ten'" in capsys.readouterr().err

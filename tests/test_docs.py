@@ -16,8 +16,13 @@ MODULES = sorted(module.name for module in pkgutil.walk_packages(anm.__path__, "
 def test_every_module_class_and_function_says_what_it_is(name):
     module = import_module(name)
     assert module.__doc__
-    own = [value for key, value in vars(module).items()
-           if not key.startswith("_") and (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == name]
+    own = [
+        value
+        for key, value in vars(module).items()
+        if not key.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == name
+    ]
     silent = [value.__name__ for value in own if not value.__doc__]
     assert len(silent) <= len(own) / 2, f"more than half of {name} is silent: {silent}"
 

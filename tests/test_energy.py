@@ -47,7 +47,9 @@ def test_the_energy_is_the_published_formula(n, stack, batch):
     for s in range(stack):
         for b in range(batch):
             # the embedding's frequencies are float32 constants
-            torch.testing.assert_close(energy[s, b], by_definition(model, s, A[s, b], x_t[s, b], t[s, b].item()), rtol=1e-5, atol=0)
+            torch.testing.assert_close(
+                energy[s, b], by_definition(model, s, A[s, b], x_t[s, b], t[s, b].item()), rtol=1e-5, atol=0
+            )
 
 
 @pytest.mark.parametrize("n, stack, batch", SIZES)
@@ -57,7 +59,7 @@ def test_the_closed_form_gradient_is_autograd_s(n, stack, batch):
     x_t.requires_grad_(True)
     for gradient in (False, True):
         energy, _ = model.landscape(model.encode(A), t)(x_t, gradient=gradient)
-        expected, = torch.autograd.grad(energy.sum(), x_t)
+        (expected,) = torch.autograd.grad(energy.sum(), x_t)
         with torch.no_grad():
             value, eps_hat = model.energy_and_grad(A, x_t, t)
         assert eps_hat.shape == x_t.shape
@@ -133,7 +135,9 @@ def test_a_seed_s_energy_does_not_depend_on_its_stack(seed, stack):
     for name, weight in together.state_dict().items():
         assert torch.equal(weight[at], alone.state_dict()[name][0])
     A, x_t, t = random_inputs(4, len(stack), 8, 4)
-    for ours, theirs in zip(together.energy_and_grad(A, x_t, t), alone.energy_and_grad(A[at : at + 1], x_t[at : at + 1], t[at : at + 1])):
+    for ours, theirs in zip(
+        together.energy_and_grad(A, x_t, t), alone.energy_and_grad(A[at : at + 1], x_t[at : at + 1], t[at : at + 1])
+    ):
         torch.testing.assert_close(ours[at], theirs[0], rtol=1e-5, atol=1e-6)
 
 
@@ -143,7 +147,9 @@ def test_a_row_s_energy_does_not_depend_on_the_rows_beside_it(parts):
     inputs = random_inputs(4, 2, 24, 4)
     whole = model.energy_and_grad(*inputs)
     order = torch.randperm(24, generator=torch.Generator().manual_seed(0))
-    pieces = zip(*(model.energy_and_grad(*chunk) for chunk in zip(*(part[:, order].chunk(parts, dim=1) for part in inputs))))
+    pieces = zip(
+        *(model.energy_and_grad(*chunk) for chunk in zip(*(part[:, order].chunk(parts, dim=1) for part in inputs)))
+    )
     for together, piece in zip(whole, pieces):
         torch.testing.assert_close(torch.cat(piece, dim=1), together[:, order], rtol=1e-5, atol=1e-6)
 
@@ -159,8 +165,12 @@ def test_every_level_has_a_landscape_of_its_own():
 def test_weights_are_drawn_as_a_layer_over_both_matrices():
     n, model = 5, fresh_mlp(5, 4, (0, 1))
     first = torch.cat([model.problem.weight, model.answer], dim=2)
-    for weight, bias, inputs in [(first, model.problem.bias, 2 * n * n), (model.layer2.weight, model.layer2.bias, HIDDEN),
-                                 (model.output.weight, model.output.bias, HIDDEN), (model.level3.weight, model.level3.bias, EMBEDDING)]:
+    for weight, bias, inputs in [
+        (first, model.problem.bias, 2 * n * n),
+        (model.layer2.weight, model.layer2.bias, HIDDEN),
+        (model.output.weight, model.output.bias, HIDDEN),
+        (model.level3.weight, model.level3.bias, EMBEDDING),
+    ]:
         bound = inputs**-0.5
         for part in (weight[..., :, : n * n], weight[..., :, -n * n :], bias):
             assert 0.95 * bound < part.abs().max() <= bound or part.numel() < 100
@@ -180,8 +190,16 @@ def test_drawing_weights_leaves_torch_s_own_generator_alone():
 def ired_weights(n=3, seed=0):
     """Weights under the names and in the shapes of the released code."""
     g = torch.Generator().manual_seed(seed)
-    shapes = {"time_mlp.1": (EMBEDDING, EMBEDDING), "time_mlp.3": (EMBEDDING, EMBEDDING), "fc1": (HIDDEN, 2 * n * n), "fc2": (HIDDEN, HIDDEN),
-              "fc3": (HIDDEN, HIDDEN), "fc4": (n * n, HIDDEN), "t_map_fc2": (2 * HIDDEN, EMBEDDING), "t_map_fc3": (2 * HIDDEN, EMBEDDING)}
+    shapes = {
+        "time_mlp.1": (EMBEDDING, EMBEDDING),
+        "time_mlp.3": (EMBEDDING, EMBEDDING),
+        "fc1": (HIDDEN, 2 * n * n),
+        "fc2": (HIDDEN, HIDDEN),
+        "fc3": (HIDDEN, HIDDEN),
+        "fc4": (n * n, HIDDEN),
+        "t_map_fc2": (2 * HIDDEN, EMBEDDING),
+        "t_map_fc3": (2 * HIDDEN, EMBEDDING),
+    }
     weights = {}
     for name, shape in shapes.items():
         weights[f"{name}.weight"] = torch.randn(shape, generator=g) / shape[1] ** 0.5
@@ -196,21 +214,32 @@ def test_released_weights_are_taken_over():
     A, x_t, t = random_inputs(3, 1, 4, 7)
     fc1 = torch.cat([model.problem.weight, model.answer], dim=2)[0]  # the released layer takes A first, then x
     assert torch.equal(fc1, weights["fc1.weight"]) and torch.equal(model.level3.bias[0], weights["t_map_fc3.bias"])
-    prefixed = EnergyMLP.from_ired({f"model.ebm.{name}": w.numpy() for name, w in weights.items()} | {"betas": torch.zeros(7)}, 7)
+    prefixed = EnergyMLP.from_ired(
+        {f"model.ebm.{name}": w.numpy() for name, w in weights.items()} | {"betas": torch.zeros(7)}, 7
+    )
     assert same_bits(model.energy_and_grad(A, x_t, t), prefixed.energy_and_grad(A, x_t, t))
 
 
-@pytest.mark.parametrize("change, said", [
-    (lambda w: w.pop("fc3.bias"), "fc3.bias: missing"),
-    (lambda w: w.pop("fc1.weight"), "fc1.weight: missing"),
-    (lambda w: w.update({"fc2.weight": torch.zeros(HIDDEN, 4)}), r"fc2.weight: must be \(512, 512\), not \(512, 4\)"),
-    (lambda w: w.update({"fc4.weight": torch.zeros(25, HIDDEN)}), r"fc4.weight: must be \(9, 512\), not \(25, 512\)"),
-    (lambda w: w.update({"fc1.weight": torch.zeros(HIDDEN, 33)}), "fc1.weight: must be"),
-    (lambda w: w.update({"fc1.weight": torch.zeros(HIDDEN)}), "fc1.weight: must be"),
-    (lambda w: w.update({"fc1.weight": torch.zeros(64, 18)}), "fc1.weight: must be"),
-    (lambda w: w.update({"fc1.bias": torch.zeros(64)}), "fc1.bias: must be"),
-    (lambda w: w.update({"ema.fc2.bias": torch.zeros(HIDDEN)}), "fc2.bias: named more than once"),
-])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda w: w.pop("fc3.bias"), "fc3.bias: missing"),
+        (lambda w: w.pop("fc1.weight"), "fc1.weight: missing"),
+        (
+            lambda w: w.update({"fc2.weight": torch.zeros(HIDDEN, 4)}),
+            r"fc2.weight: must be \(512, 512\), not \(512, 4\)",
+        ),
+        (
+            lambda w: w.update({"fc4.weight": torch.zeros(25, HIDDEN)}),
+            r"fc4.weight: must be \(9, 512\), not \(25, 512\)",
+        ),
+        (lambda w: w.update({"fc1.weight": torch.zeros(HIDDEN, 33)}), "fc1.weight: must be"),
+        (lambda w: w.update({"fc1.weight": torch.zeros(HIDDEN)}), "fc1.weight: must be"),
+        (lambda w: w.update({"fc1.weight": torch.zeros(64, 18)}), "fc1.weight: must be"),
+        (lambda w: w.update({"fc1.bias": torch.zeros(64)}), "fc1.bias: must be"),
+        (lambda w: w.update({"ema.fc2.bias": torch.zeros(HIDDEN)}), "fc2.bias: named more than once"),
+    ],
+)
 def test_other_weights_are_refused_by_name(change, said):
     weights = copy.copy(ired_weights())
     change(weights)

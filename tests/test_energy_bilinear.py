@@ -11,7 +11,9 @@ def test_the_energy_sees_the_answer_only_through_its_product_with_the_problem():
     model, (A, _, x_t, t) = shaken(EnergyBilinear, 4), problems(4)
     schedule = Schedule(LEVELS).double()
     Q, V = model.heads(model.encode(A)[1], t)
-    expected = (Q @ A @ x_t - schedule.at("sqrt_alpha_bar", t) * V).square().sum((-2, -1)) / (2 * schedule.sqrt_noise[t])
+    expected = (Q @ A @ x_t - schedule.at("sqrt_alpha_bar", t) * V).square().sum((-2, -1)) / (
+        2 * schedule.sqrt_noise[t]
+    )
     torch.testing.assert_close(model.energy(A, x_t, t), expected)
 
 

@@ -101,7 +101,9 @@ def test_one_set_of_weights_answers_every_size(energy):
     double = torch.zeros(*A.shape[:2], 6, 6, dtype=A.dtype)
     double[..., :3, :3] = double[..., 3:, 3:] = A
     unit = scale_of(double) / scale_of(A)
-    for small, large in zip(model.layers(A / scale_of(A) / unit).unbind(1), model.layers(double / scale_of(double)).unbind(1)):
+    for small, large in zip(
+        model.layers(A / scale_of(A) / unit).unbind(1), model.layers(double / scale_of(double)).unbind(1)
+    ):
         torch.testing.assert_close(large[..., :3, :3], small)
         torch.testing.assert_close(large[..., :3, 3:], torch.zeros_like(small), rtol=0, atol=1e-12)
 
@@ -120,8 +122,18 @@ def test_a_seed_is_the_same_in_every_stack(energy):
 def test_every_strategy_trains_it_from_the_first_step(energy, strategy, tmp_path):
     """Finite, and the denoising loss falls for every seed."""
     name = energy.__name__.removeprefix("Energy").lower()
-    params = RunParams(energy=name, strategy=strategy, n=4, train_steps=16, batch_size=32, learning_rate=1e-2, seeds="0,1",
-                       answer_bound=50, checkpoint_dir=tmp_path, device="cpu")
+    params = RunParams(
+        energy=name,
+        strategy=strategy,
+        n=4,
+        train_steps=16,
+        batch_size=32,
+        learning_rate=1e-2,
+        seeds="0,1",
+        answer_bound=50,
+        checkpoint_dir=tmp_path,
+        device="cpu",
+    )
     solver = train(params, say=lambda line: None)
     loss = torch.tensor(solver.history["denoise"])
     assert torch.isfinite(loss).all() and (loss[-4:].mean(0) < loss[:4].mean(0)).all()

@@ -9,7 +9,16 @@ import pytest
 import torch
 from tiny import fresh_solver, narrow, silent_train, tiny  # noqa: F401
 
-from anm.evaluate import CONDITION_BINS, STEP_BUDGETS, by_condition, evaluate, residual, score, solve_errors, squared_error
+from anm.evaluate import (
+    CONDITION_BINS,
+    STEP_BUDGETS,
+    by_condition,
+    evaluate,
+    residual,
+    score,
+    solve_errors,
+    squared_error,
+)
 from anm.landscape import ROWS_AT_ONCE, Solver
 from anm.matrices import LADDER, OFFSETS, frozen_problems
 
@@ -46,7 +55,10 @@ def test_errors_by_hand():
 
 def test_a_score_by_hand():
     # deviations -1, 0, 1 and 0, 0, 0: sd 1 and 0, standard error 1 / sqrt 3
-    assert score(np.array([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]])) == {"mse": [2.0, 5.0], "mse_se": [pytest.approx(1 / math.sqrt(3)), 0.0]}
+    assert score(np.array([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]])) == {
+        "mse": [2.0, 5.0],
+        "mse_se": [pytest.approx(1 / math.sqrt(3)), 0.0],
+    }
 
 
 def test_bins_of_the_condition_number_by_hand():
@@ -77,7 +89,9 @@ def test_the_scores_are_those_of_the_answers_to_the_frozen_problems(solver, eval
         assert result["mse"] == pytest.approx(errors.mean(axis=1), rel=1e-5)
         assert result["mse_se"] == pytest.approx(errors.std(axis=1, ddof=1) / math.sqrt(60), rel=1e-5)
         assert result["residual"] == pytest.approx(rest.mean(axis=1), rel=1e-5)
-        assert np.average(result["by_condition"]["mse"], axis=0, weights=result["by_condition"]["problems"]) == pytest.approx(result["mse"])
+        assert np.average(
+            result["by_condition"]["mse"], axis=0, weights=result["by_condition"]["problems"]
+        ) == pytest.approx(result["mse"])
     assert evaluation.results["harder"]["mse"][0] > evaluation.results["same"]["mse"][0]
 
 
@@ -97,10 +111,19 @@ def test_ladder_and_step_budgets(solver, evaluation, budgets):
 def test_the_descent_is_seen_level_by_level(solver, evaluation):
     table = evaluation.landscape
     assert table["level"] == [3, 2, 1, 0]
-    before, after, accepted, mse = (np.array(table[name]) for name in ("energy_before", "energy_after", "accepted", "mse"))
+    before, after, accepted, mse = (
+        np.array(table[name]) for name in ("energy_before", "energy_after", "accepted", "mse")
+    )
     assert before.shape == after.shape == accepted.shape == mse.shape == (4, 2)
-    assert np.all(after <= before) and np.any(after < before) and np.all((0 <= accepted) & (accepted <= 1)) and accepted.max() > 0
-    assert mse[-1] == pytest.approx(evaluation.results["same"]["mse"], rel=1e-4)  # after the last level stands the answer
+    assert (
+        np.all(after <= before)
+        and np.any(after < before)
+        and np.all((0 <= accepted) & (accepted <= 1))
+        and accepted.max() > 0
+    )
+    assert mse[-1] == pytest.approx(
+        evaluation.results["same"]["mse"], rel=1e-4
+    )  # after the last level stands the answer
     assert evaluation.seconds > 0
 
 
@@ -160,5 +183,7 @@ def test_a_solver_that_lost_its_weights_scores_nan_and_no_number():
 def test_the_fewest_problems_that_can_be_scored(budgets):
     solver = fresh_solver(test_problems=2)
     result = evaluate(solver).results
-    assert result["ladder"][0]["problems"] == result["beyond"] == 2 and all(math.isfinite(se) for se in result["same"]["mse_se"])
+    assert result["ladder"][0]["problems"] == result["beyond"] == 2 and all(
+        math.isfinite(se) for se in result["same"]["mse_se"]
+    )
     assert [None, None] in result["same"]["by_condition"]["mse"]

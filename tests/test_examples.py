@@ -29,7 +29,7 @@ def test_a_forming_answer_ends_as_the_solver_s_own(energy):
     np.testing.assert_allclose(np.add(kept["exact"], start["error"]), test.start[row], atol=2e-3)
     rows = slice(row, row + 1)
     for moment, steps in ((levels[-1], 0), (kept["moments"][-1], kept["moments"][-1]["refine_steps"])):
-        (_, x0), = solver.answers(test.A[rows], test.start[rows], refine_steps=steps)
+        ((_, x0),) = solver.answers(test.A[rows], test.start[rows], refine_steps=steps)
         np.testing.assert_allclose(moment["error"], x0[0, 0] - test.X[row], rtol=1e-3, atol=1e-6)
     assert {0, 1, 2, 5} <= {moment["refine_steps"] for moment in kept["moments"]} <= {0, *REFINED}
 
@@ -40,7 +40,7 @@ def test_the_worst_are_those_of_the_largest_condition_number():
     assert [kept["condition"] for kept in worst] == sorted(test.condition, reverse=True)[:3]
     for kept in worst:
         rows = slice(kept["problem"], kept["problem"] + 1)
-        (_, x0), = solver.answers(test.A[rows], test.start[rows])
+        ((_, x0),) = solver.answers(test.A[rows], test.start[rows])
         np.testing.assert_allclose(kept["error"], x0[0, 0] - test.X[kept["problem"]], rtol=1e-3, atol=1e-6)
 
 

@@ -47,7 +47,9 @@ def run(folder, source, stop=None, arguments=()):
 
 
 def family():
-    return [process for process in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(process.cmdline())]
+    return [
+        process for process in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(process.cmdline())
+    ]
 
 
 def when_started(folder, action):
@@ -144,7 +146,10 @@ def held(tmp_path):
 
 def test_a_second_writer_is_told_who_the_first_is(held):
     path, _, pid = held
-    with pytest.raises(Busy, match=f"run.ipynb: process {pid} on .* is at work on it"), only_writer(path, StopRequest(), 0):
+    with (
+        pytest.raises(Busy, match=f"run.ipynb: process {pid} on .* is at work on it"),
+        only_writer(path, StopRequest(), 0),
+    ):
         pass
 
 

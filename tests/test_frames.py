@@ -78,8 +78,18 @@ def test_what_one_run_knows_and_another_does_not_is_none_not_nan(records):
     assert all(table.loc["a.ipynb", name] is None for name in ("commit", "dirty", "seconds"))
 
 
-@pytest.mark.parametrize("table", [frames.learning, frames.losses, frames.landscape_steps, frames.conditions,
-                                   frames.ladder, frames.solving, frames.mining])
+@pytest.mark.parametrize(
+    "table",
+    [
+        frames.learning,
+        frames.losses,
+        frames.landscape_steps,
+        frames.conditions,
+        frames.ladder,
+        frames.solving,
+        frames.mining,
+    ],
+)
 def test_no_records_give_an_empty_table_with_its_columns(table):
     empty = table({})
     assert empty.empty and {"run", "energy", "strategy"} <= set(empty)

@@ -32,17 +32,30 @@ def names(runs):
 def test_every_combination_is_a_run_and_none_has_only_those_that_it_tells_apart(tmp_path):
     runs = grid_runs(read_grid(written(tmp_path)), tmp_path)
     assert names(runs) == [
-        "none-mlp-batch_size8", "none-mlp-batch_size16",
-        "adversarial-mlp-mining_opt_steps0-batch_size8", "adversarial-mlp-mining_opt_steps0-batch_size16",
-        "adversarial-mlp-mining_opt_steps2-batch_size8", "adversarial-mlp-mining_opt_steps2-batch_size16",
-        "random-mlp-batch_size8", "random-mlp-batch_size16"]
+        "none-mlp-batch_size8",
+        "none-mlp-batch_size16",
+        "adversarial-mlp-mining_opt_steps0-batch_size8",
+        "adversarial-mlp-mining_opt_steps0-batch_size16",
+        "adversarial-mlp-mining_opt_steps2-batch_size8",
+        "adversarial-mlp-mining_opt_steps2-batch_size16",
+        "random-mlp-batch_size8",
+        "random-mlp-batch_size16",
+    ]
     assert {run.path.parent for run in runs} == {tmp_path / "small"}
 
 
 def test_a_run_has_the_settings_of_its_cell_and_papermill_is_told_them(tmp_path):
     run = grid_runs(read_grid(written(tmp_path)), tmp_path)[3]
-    wanted = RunParams(strategy="adversarial", mining_opt_steps=0, batch_size=16, n=4, train_steps=7, seeds="0-2", contrastive_weight=0.1,
-                       checkpoint_dir="checkpoints/small")
+    wanted = RunParams(
+        strategy="adversarial",
+        mining_opt_steps=0,
+        batch_size=16,
+        n=4,
+        train_steps=7,
+        seeds="0-2",
+        contrastive_weight=0.1,
+        checkpoint_dir="checkpoints/small",
+    )
     assert run.params == wanted
     told = dict(zip(run.arguments[1::3], run.arguments[2::3]))
     assert set(run.arguments[::3]) == {"-p"} and RunParams(**told) == wanted
@@ -51,8 +64,13 @@ def test_a_run_has_the_settings_of_its_cell_and_papermill_is_told_them(tmp_path)
 def test_an_energy_can_be_an_axis(tmp_path):
     text = "grid: {energy: [mlp, residual], mining_opt_steps: [1, 3]}\n"
     assert names(grid_runs(read_grid(written(tmp_path, text)), tmp_path)) == [
-        "none-mlp", "none-residual", "adversarial-mlp-mining_opt_steps1", "adversarial-mlp-mining_opt_steps3",
-        "adversarial-residual-mining_opt_steps1", "adversarial-residual-mining_opt_steps3"]
+        "none-mlp",
+        "none-residual",
+        "adversarial-mlp-mining_opt_steps1",
+        "adversarial-mlp-mining_opt_steps3",
+        "adversarial-residual-mining_opt_steps1",
+        "adversarial-residual-mining_opt_steps3",
+    ]
 
 
 def test_further_seeds_make_further_notebooks(tmp_path):
@@ -65,7 +83,10 @@ def test_further_seeds_make_further_notebooks(tmp_path):
 def test_names_hold_only_what_every_file_system_takes(tmp_path):
     text = "grid: {mixture: ['random:0.5,pgd:0.5', 'random:1']}\nstrategies: [mixture]\n"
     assert names(grid_runs(read_grid(written(tmp_path, text)), tmp_path)) == [
-        "none-mlp", "mixture-mlp-mixturerandom.0.5.pgd.0.5", "mixture-mlp-mixturerandom.1.0"]
+        "none-mlp",
+        "mixture-mlp-mixturerandom.0.5.pgd.0.5",
+        "mixture-mlp-mixturerandom.1.0",
+    ]
 
 
 def test_the_standard_cell_is_at_the_defaults_or_the_first_value(tmp_path):
@@ -73,31 +94,34 @@ def test_the_standard_cell_is_at_the_defaults_or_the_first_value(tmp_path):
     assert read_grid(written(tmp_path, text)).standard() == {"mining_opt_steps": 2, "batch_size": 16}
 
 
-@pytest.mark.parametrize("text, said", [
-    ("axes: {n: [4]}", "axes: there is no such part of a sweep. Allowed: strategies, grid, settings"),
-    ("gird: {n: [4]}", "Did you mean 'grid'?"),
-    ("strategies: [none]", "grid: must hold lines"),
-    ("grid: {}", "grid: must hold lines"),
-    ("grid: {n: 4}", "grid: must hold lines"),
-    ("grid: {n: []}", "grid: must hold lines"),
-    ("grid: {n: [4, four]}", "n = 'four': must be a whole number"),
-    ("grid: {rank: [4]}", "rank = 4: there is no such parameter. Did you mean 'n'?"),
-    ("grid: {seeds: [1, 2]}", "seeds cannot be an axis"),
-    ("grid: {device: [cpu]}", "device cannot be an axis"),
-    ("grid: {strategy: [none]}", "strategy cannot be an axis"),
-    ("grid: {n: [4]}\nsettings: {n: 4}", "n cannot be an axis, because it is a setting too"),
-    ("grid: {n: [4]}\nsettings: [n]", "settings lines of the form"),
-    ("grid: {n: [4]}\nsettings: {lr: 1}", "lr = 1: there is no such parameter"),
-    ("grid: {n: [4]}\nstrategies: none", "strategies must be a list"),
-    ("grid: {n: [4]}\nstrategies: [nne]", "strategy = 'nne'"),
-    ("grid: {n: [4]}\nstrategies: [none]", "must name one besides none"),
-    ("grid: {1: [2]}", "grid: must hold lines"),
-    ("grid: {n: [4]}\nsettings: {1: 2}", "settings lines of the form"),
-    ("grid: {n: [4]}\nsettings: {strategy: random}", "strategy = 'random': goes into the list of strategies"),
-    ("grid: {n: [4]}\nstrategies: [[none]]", "strategies must be a list of names"),
-    ("grid: {n: [4]}\nsettings: {seeds: 2024-13-45}", "is not YAML (month must be in 1..12"),
-    ("- n", "must hold lines of the form `name: value`"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("axes: {n: [4]}", "axes: there is no such part of a sweep. Allowed: strategies, grid, settings"),
+        ("gird: {n: [4]}", "Did you mean 'grid'?"),
+        ("strategies: [none]", "grid: must hold lines"),
+        ("grid: {}", "grid: must hold lines"),
+        ("grid: {n: 4}", "grid: must hold lines"),
+        ("grid: {n: []}", "grid: must hold lines"),
+        ("grid: {n: [4, four]}", "n = 'four': must be a whole number"),
+        ("grid: {rank: [4]}", "rank = 4: there is no such parameter. Did you mean 'n'?"),
+        ("grid: {seeds: [1, 2]}", "seeds cannot be an axis"),
+        ("grid: {device: [cpu]}", "device cannot be an axis"),
+        ("grid: {strategy: [none]}", "strategy cannot be an axis"),
+        ("grid: {n: [4]}\nsettings: {n: 4}", "n cannot be an axis, because it is a setting too"),
+        ("grid: {n: [4]}\nsettings: [n]", "settings lines of the form"),
+        ("grid: {n: [4]}\nsettings: {lr: 1}", "lr = 1: there is no such parameter"),
+        ("grid: {n: [4]}\nstrategies: none", "strategies must be a list"),
+        ("grid: {n: [4]}\nstrategies: [nne]", "strategy = 'nne'"),
+        ("grid: {n: [4]}\nstrategies: [none]", "must name one besides none"),
+        ("grid: {1: [2]}", "grid: must hold lines"),
+        ("grid: {n: [4]}\nsettings: {1: 2}", "settings lines of the form"),
+        ("grid: {n: [4]}\nsettings: {strategy: random}", "strategy = 'random': goes into the list of strategies"),
+        ("grid: {n: [4]}\nstrategies: [[none]]", "strategies must be a list of names"),
+        ("grid: {n: [4]}\nsettings: {seeds: 2024-13-45}", "is not YAML (month must be in 1..12"),
+        ("- n", "must hold lines of the form `name: value`"),
+    ],
+)
 def test_what_cannot_be_run_is_refused_with_the_reason(text, said, tmp_path):
     with pytest.raises(ParamError) as caught:
         grid_runs(read_grid(written(tmp_path, text)), tmp_path)
@@ -106,7 +130,11 @@ def test_what_cannot_be_run_is_refused_with_the_reason(text, said, tmp_path):
 
 def test_levels_are_checked_against_the_levels_of_each_run(tmp_path):
     text = "grid: {noise_levels: [20], mining_levels: ['0-19']}"
-    assert [run.params.mining_levels for run in grid_runs(read_grid(written(tmp_path, text)), tmp_path) if run.params.strategy != "none"] == ["0-19"]
+    assert [
+        run.params.mining_levels
+        for run in grid_runs(read_grid(written(tmp_path, text)), tmp_path)
+        if run.params.strategy != "none"
+    ] == ["0-19"]
     with pytest.raises(ParamError, match="must be within the noise levels, 0-9"):
         grid_runs(read_grid(written(tmp_path, "grid: {mining_levels: ['0-19']}")), tmp_path)
 
@@ -127,7 +155,11 @@ def test_the_file_is_kept_beside_the_results(tmp_path):
     keep_grid(path, tmp_path / "reports" / "small")
     assert [kept.name for kept in (tmp_path / "reports" / "small").iterdir()] == ["grid.yaml"]
     kept, written_as = read_grid(tmp_path / "reports" / "small" / "grid.yaml"), read_grid(path)
-    assert kept.cells() == written_as.cells() and kept.params("none", kept.standard()).identity() == written_as.params("none", written_as.standard()).identity()
+    assert (
+        kept.cells() == written_as.cells()
+        and kept.params("none", kept.standard()).identity()
+        == written_as.params("none", written_as.standard()).identity()
+    )
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "params" / "sweeps").glob("*.yaml")), ids=lambda path: path.name)

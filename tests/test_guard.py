@@ -31,7 +31,9 @@ class NoFloat64(TorchDispatchMode):
         self.operations += 1
         for tensor in tensors(out):
             if tensor.dtype in WIDE and tensor.device.type == self.device:
-                raise AssertionError(f"{func} gave a {tensor.dtype} tensor of shape {tuple(tensor.shape)} on {self.device}")
+                raise AssertionError(
+                    f"{func} gave a {tensor.dtype} tensor of shape {tuple(tensor.shape)} on {self.device}"
+                )
         return out
 
 
@@ -74,15 +76,18 @@ def test_a_resumed_run(guard, tmp_path):
         assert silent_train(params).timing["resumed"] == 1
 
 
-@pytest.mark.parametrize("accident", [
-    lambda x: x.double(),
-    lambda x: torch.zeros(2, dtype=torch.float64, device=x.device),
-    lambda x: torch.tensor([1.0], dtype=torch.float64, device=x.device) * x,
-    lambda x: torch.linspace(0, 1, 3, dtype=torch.float64, device=x.device),
-    lambda x: x.sum(dtype=torch.float64),
-    lambda x: torch.stack([x, x]).to(torch.complex128),
-    lambda x: Wide.apply(x.requires_grad_(True)).sum().backward(),
-])
+@pytest.mark.parametrize(
+    "accident",
+    [
+        lambda x: x.double(),
+        lambda x: torch.zeros(2, dtype=torch.float64, device=x.device),
+        lambda x: torch.tensor([1.0], dtype=torch.float64, device=x.device) * x,
+        lambda x: torch.linspace(0, 1, 3, dtype=torch.float64, device=x.device),
+        lambda x: x.sum(dtype=torch.float64),
+        lambda x: torch.stack([x, x]).to(torch.complex128),
+        lambda x: Wide.apply(x.requires_grad_(True)).sum().backward(),
+    ],
+)
 @pytest.mark.parametrize("device", [device for device in DEVICES if device != "mps"])
 def test_the_guard_finds_an_accident(accident, device):
     with pytest.raises(AssertionError, match="gave a torch.(float64|complex128) tensor"), NoFloat64(device):

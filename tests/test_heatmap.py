@@ -9,12 +9,14 @@ from matplotlib.patches import Rectangle
 
 from anm.heatmap import heat_map
 
-CELLS = pd.DataFrame([
-    {"steps": 0, "scale": 1.0, "percent": -4.0, "low": -6.0, "high": -2.0, "significant": True, "tip": "a"},
-    {"steps": 0, "scale": 3.0, "percent": 0.0, "low": -1.0, "high": 1.0, "significant": False, "tip": "b"},
-    {"steps": 2, "scale": 1.0, "percent": 8.0, "low": np.nan, "high": np.nan, "significant": False, "tip": "c"},
-    {"steps": 2, "scale": 3.0, "percent": np.nan, "low": np.nan, "high": np.nan, "significant": False, "tip": "d"},
-])
+CELLS = pd.DataFrame(
+    [
+        {"steps": 0, "scale": 1.0, "percent": -4.0, "low": -6.0, "high": -2.0, "significant": True, "tip": "a"},
+        {"steps": 0, "scale": 3.0, "percent": 0.0, "low": -1.0, "high": 1.0, "significant": False, "tip": "b"},
+        {"steps": 2, "scale": 1.0, "percent": 8.0, "low": np.nan, "high": np.nan, "significant": False, "tip": "c"},
+        {"steps": 2, "scale": 3.0, "percent": np.nan, "low": np.nan, "high": np.nan, "significant": False, "tip": "d"},
+    ]
+)
 
 
 @pytest.fixture
@@ -45,4 +47,8 @@ def test_better_is_blue_worse_is_orange_level_is_neither_and_significance_is_fra
     found = {url: to_rgb(patch.get_facecolor()) for url, patch in cells(ax).items()}
     assert found["tip:a"][2] > found["tip:a"][0] and found["tip:c"][0] > found["tip:c"][2]
     assert max(found["tip:b"]) - min(found["tip:b"]) < 0.02
-    assert {url: patch.get_linewidth() > 0 for url, patch in cells(ax).items()} == {"tip:a": True, "tip:b": False, "tip:c": False}
+    assert {url: patch.get_linewidth() > 0 for url, patch in cells(ax).items()} == {
+        "tip:a": True,
+        "tip:b": False,
+        "tip:c": False,
+    }

@@ -28,7 +28,9 @@ def requirements() -> list[Requirement]:
 
 def pins() -> dict[str, str]:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "only exact versions, of no build and from no place"
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), (
+        "only exact versions, of no build and from no place"
+    )
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
@@ -42,7 +44,11 @@ def closure() -> dict[str, str]:
             seen.add((name, extras))
             found[name] = metadata.version(name)
             further = map(Requirement, metadata.requires(name) or [])
-            queue += [each for each in further if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras | {""})]
+            queue += [
+                each
+                for each in further
+                if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras | {""})
+            ]
     return found
 
 
@@ -61,7 +67,9 @@ def test_the_pinned_set_is_all_that_is_needed_and_no_more():
 def test_this_environment_is_the_tested_one():
     pinned = pins()
     installed = {name: version.partition("+")[0] for name, version in closure().items() if name in pinned}
-    differ = {name: f"{version} here, {pinned[name]} pinned" for name, version in installed.items() if version != pinned[name]}
+    differ = {
+        name: f"{version} here, {pinned[name]} pinned" for name, version in installed.items() if version != pinned[name]
+    }
     assert not differ
 
 
@@ -80,20 +88,34 @@ def settings(run) -> dict:
 
 def test_strategies_differ_in_the_strategy_alone():
     files = {strategy: load_yaml(ROOT / "params" / f"{strategy}.yaml") for strategy in STRATEGIES}
-    assert {strategy: file.pop("strategy") for strategy, file in files.items()} == {strategy: strategy for strategy in STRATEGIES}
+    assert {strategy: file.pop("strategy") for strategy, file in files.items()} == {
+        strategy: strategy for strategy in STRATEGIES
+    }
     assert files["none"] == files["random"] == files["adversarial"]
 
 
 def test_the_recorded_study_is_what_was_declared():
-    declared = dict(n=20, train_steps=100_000, batch_size=2048, learning_rate=1e-4, noise_levels=10, seeds="0-9", test_problems=20_000)
+    declared = dict(
+        n=20,
+        train_steps=100_000,
+        batch_size=2048,
+        learning_rate=1e-4,
+        noise_levels=10,
+        seeds="0-9",
+        test_problems=20_000,
+    )
     for strategy in STRATEGIES:
         by_hand = RunParams(**load_yaml(ROOT / "params" / f"{strategy}.yaml"))
         assert by_hand == RunParams(strategy=strategy, **declared)
-    assert [settings(run) for run in plan("full")] == [RunParams(strategy=strategy, **declared).resolved() for strategy in STRATEGIES]
+    assert [settings(run) for run in plan("full")] == [
+        RunParams(strategy=strategy, **declared).resolved() for strategy in STRATEGIES
+    ]
 
 
 def test_the_quick_scale_is_the_notebook_s_defaults_at_half_the_size():
-    assert [settings(run) for run in plan("quick")] == [RunParams(strategy=strategy, n=10, batch_size=32).resolved() for strategy in STRATEGIES]
+    assert [settings(run) for run in plan("quick")] == [
+        RunParams(strategy=strategy, n=10, batch_size=32).resolved() for strategy in STRATEGIES
+    ]
 
 
 @pytest.mark.parametrize("study, steps", [("pilot", 10_000), ("paper", 1_300_000)])

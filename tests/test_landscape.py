@@ -53,7 +53,9 @@ def test_a_step_by_hand():
 def test_a_row_whose_energy_would_rise_stays_where_it_is_and_the_others_move(gradient):
     t = rows(2, 2, 2)
     eta = SCHEDULE.step_size[2].item()
-    steepness = torch.tensor([[1 / eta, 3 / eta, 1.5 / eta]])  # to the bottom; twice as far up the other side; half-way up
+    steepness = torch.tensor(
+        [[1 / eta, 3 / eta, 1.5 / eta]]
+    )  # to the bottom; twice as far up the other side; half-way up
     x = torch.full((1, 3, 2, 2), 0.1)
     landscape = bowl(torch.zeros(2, 2), steepness)
     before = point(landscape, x)
@@ -136,7 +138,9 @@ def test_a_descent_never_raises_the_energy_and_stays_within_its_bounds(seed, ste
     assert torch.all(after <= before * (1 + 1e-5))
     torch.testing.assert_close(descent.energy_after.double(), after, rtol=1e-4, atol=1e-6)
     moved, limit = descent.accepted > 0, bound * SCHEDULE.sqrt_alpha_bar[t] * (1 + 1e-6)
-    assert torch.equal(descent.x[~moved], x_t[~moved]) and torch.all(descent.x[moved].abs() <= limit[moved][:, None, None])
+    assert torch.equal(descent.x[~moved], x_t[~moved]) and torch.all(
+        descent.x[moved].abs() <= limit[moved][:, None, None]
+    )
     assert torch.all(descent.energy_after[~moved] == descent.energy_before[~moved])
 
 
@@ -170,13 +174,17 @@ def test_sampling_with_the_right_noise_prediction_finds_the_answer(steps):
 
 def test_answers_are_within_the_answer_bound():
     x0 = torch.full((1, 2, 2, 2), 3.0)
-    assert torch.all(sample(Ideal(x0, SCHEDULE), x0, torch.zeros(1, 2, 2, 2), SCHEDULE, 3, bound=0.7) <= 0.7 * (1 + 1e-6))
+    assert torch.all(
+        sample(Ideal(x0, SCHEDULE), x0, torch.zeros(1, 2, 2, 2), SCHEDULE, 3, bound=0.7) <= 0.7 * (1 + 1e-6)
+    )
 
 
 def test_levels_are_seen_from_the_noisiest_down():
     seen = []
     x0 = torch.zeros(1, 2, 2, 2)
-    sample(Ideal(x0, SCHEDULE), x0, x0, SCHEDULE, 2, 2.0, watch=lambda level, descent, now: seen.append((level, now.shape)))
+    sample(
+        Ideal(x0, SCHEDULE), x0, x0, SCHEDULE, 2, 2.0, watch=lambda level, descent, now: seen.append((level, now.shape))
+    )
     assert seen == [(level, (1, 2, 2, 2)) for level in range(LEVELS - 1, -1, -1)]
 
 
@@ -191,7 +199,9 @@ def test_sampling_by_definition():
             x = start[:, b : b + 1]
             for level in range(LEVELS - 1, -1, -1):
                 t, a = rows(level), schedule.alpha_bar[level].item()
-                x0 = ((x - math.sqrt(1 - a) * model.energy_and_grad(A[:, b : b + 1], x, t)[1]) / math.sqrt(a)).clamp(-bound, bound)
+                x0 = ((x - math.sqrt(1 - a) * model.energy_and_grad(A[:, b : b + 1], x, t)[1]) / math.sqrt(a)).clamp(
+                    -bound, bound
+                )
                 x = math.sqrt(a) * x0
                 for _ in range(steps):
                     energy, eps_hat = model.energy_and_grad(A[:, b : b + 1], x, t)
@@ -211,10 +221,14 @@ def test_solve_gives_one_answer_per_seed_and_the_same_again():
     solver = fresh_solver(seeds=(0, 1, 2))
     A = torch.randn(9, 4, 4)
     X = solver.solve(A)
-    assert X.shape == (3, 9, 4, 4) and X.dtype == torch.float32 and not X.requires_grad and X.abs().max() <= 2 * (1 + 1e-6)
+    assert (
+        X.shape == (3, 9, 4, 4) and X.dtype == torch.float32 and not X.requires_grad and X.abs().max() <= 2 * (1 + 1e-6)
+    )
     assert torch.equal(solver.solve(A), X) and torch.equal(solver.solve(A.double().numpy()), X)
     assert not torch.allclose(X[0], X[1]) and not torch.allclose(solver.solve(A, seed=1), X)
-    assert not torch.allclose(solver.solve(A, landscape_steps=0), X) and torch.equal(solver.solve(A, landscape_steps=2), X)
+    assert not torch.allclose(solver.solve(A, landscape_steps=0), X) and torch.equal(
+        solver.solve(A, landscape_steps=2), X
+    )
     assert solver.solve(A[:0]).shape == (3, 0, 4, 4)
 
 
@@ -236,8 +250,8 @@ def test_a_permuted_batch_gives_permuted_answers():
     solver = fresh_solver()
     A, start, _ = random_inputs(4, 1, 30, 4)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
-    (_, X), = solver.answers(A[0], start[0])
-    (_, permuted), = solver.answers(A[0][order], start[0][order])
+    ((_, X),) = solver.answers(A[0], start[0])
+    ((_, permuted),) = solver.answers(A[0][order], start[0][order])
     close(permuted, X[:, order])
 
 
@@ -247,16 +261,19 @@ def test_a_seed_answers_the_same_in_every_stack(stack):
     close(fresh_solver(seeds=stack).solve(A)[stack.index(0)], fresh_solver(seeds=(0, 1, 2)).solve(A)[0])
 
 
-@pytest.mark.parametrize("A, options, said", [
-    (torch.zeros(4, 4), {}, r"A: must be \(B, 4, 4\), not \(4, 4\)"),
-    (torch.zeros(2, 5, 5), {}, r"not \(2, 5, 5\)"),
-    (torch.zeros(1, 2, 4, 4), {}, r"not \(1, 2, 4, 4\)"),
-    (torch.full((1, 4, 4), float("nan")), {}, "A: every entry must be finite"),
-    (np.full((1, 4, 4), 1e300), {}, "A: every entry must be finite"),
-    (torch.zeros(1, 4, 4), {"landscape_steps": -1}, "landscape_steps: must be a whole number from 0, not -1"),
-    (torch.zeros(1, 4, 4), {"landscape_steps": 2.5}, "landscape_steps: must be a whole number from 0, not 2.5"),
-    (torch.zeros(1, 4, 4), {"landscape_steps": "five"}, "not 'five'"),
-])
+@pytest.mark.parametrize(
+    "A, options, said",
+    [
+        (torch.zeros(4, 4), {}, r"A: must be \(B, 4, 4\), not \(4, 4\)"),
+        (torch.zeros(2, 5, 5), {}, r"not \(2, 5, 5\)"),
+        (torch.zeros(1, 2, 4, 4), {}, r"not \(1, 2, 4, 4\)"),
+        (torch.full((1, 4, 4), float("nan")), {}, "A: every entry must be finite"),
+        (np.full((1, 4, 4), 1e300), {}, "A: every entry must be finite"),
+        (torch.zeros(1, 4, 4), {"landscape_steps": -1}, "landscape_steps: must be a whole number from 0, not -1"),
+        (torch.zeros(1, 4, 4), {"landscape_steps": 2.5}, "landscape_steps: must be a whole number from 0, not 2.5"),
+        (torch.zeros(1, 4, 4), {"landscape_steps": "five"}, "not 'five'"),
+    ],
+)
 def test_what_cannot_be_solved_is_refused(A, options, said):
     with pytest.raises(ValueError, match=said):
         fresh_solver().solve(A, **options)
@@ -265,6 +282,10 @@ def test_what_cannot_be_solved_is_refused(A, options, said):
 def test_solving_keeps_no_graph_and_leaves_the_solver_as_it_was():
     solver = fresh_solver()
     before = [weight.detach().clone() for weight in solver.model.parameters()]
-    (rows_, X), = solver.answers(torch.randn(3, 4, 4), torch.randn(3, 4, 4))
-    assert not X.requires_grad and rows_ == slice(0, ROWS_AT_ONCE["cpu"] // 2) and same_bits(before, [w.detach() for w in solver.model.parameters()])
+    ((rows_, X),) = solver.answers(torch.randn(3, 4, 4), torch.randn(3, 4, 4))
+    assert (
+        not X.requires_grad
+        and rows_ == slice(0, ROWS_AT_ONCE["cpu"] // 2)
+        and same_bits(before, [w.detach() for w in solver.model.parameters()])
+    )
     assert isinstance(solver, Solver) and solver.device.type == "cpu" and torch.is_grad_enabled()

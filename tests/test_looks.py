@@ -8,7 +8,7 @@ from anm import looks
 
 def luminance(colour: str) -> float:
     """Relative luminance. Source: WCAG 2.2."""
-    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -19,7 +19,9 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_contrast_by_hand():
-    assert contrast("#000000", "#ffffff") == pytest.approx(21) and contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    assert contrast("#000000", "#ffffff") == pytest.approx(21) and contrast("#777777", "#ffffff") == pytest.approx(
+        4.48, abs=0.01
+    )
 
 
 def test_series_can_be_seen_on_white_and_text_can_be_read():
@@ -42,7 +44,8 @@ def test_a_strategy_keeps_its_look_where_others_are_missing():
     assert alone["pgd"] == everyone["pgd"] != everyone["ascent"]
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    ("a\nb\tc", "a b c"), ("$x$", r"\$x\$"), ("x" * 50, "x" * 25 + "…"), ("", ""), ("none", "none")])
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\nb\tc", "a b c"), ("$x$", r"\$x\$"), ("x" * 50, "x" * 25 + "…"), ("", ""), ("none", "none")]
+)
 def test_plain_text(text, shown):
     assert looks.plain(text) == shown

@@ -22,7 +22,9 @@ def test_denoising_by_hand():
 def test_contrast_by_hand(positive, negative):
     # cross-entropy of (-E+, -E-): -log(exp(-E+) / (exp(-E+) + exp(-E-)))
     expected = -math.log(math.exp(-positive) / (math.exp(-positive) + math.exp(-negative)))
-    assert contrastive_loss(torch.tensor([[positive]]), torch.tensor([[negative]])).item() == pytest.approx(expected, rel=1e-5)
+    assert contrastive_loss(torch.tensor([[positive]]), torch.tensor([[negative]])).item() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_contrast_at_the_ends_of_the_scale():
@@ -78,7 +80,10 @@ def test_without_negatives_there_is_the_denoising_loss_alone(tmp_path):
 
 def test_what_a_strategy_measures_cannot_replace_a_loss(tmp_path):
     def meddling(mine):
-        mine.measured |= {"denoise": torch.zeros_like(mine.t, dtype=torch.float32), "accepted": torch.ones(mine.t.shape)}
+        mine.measured |= {
+            "denoise": torch.zeros_like(mine.t, dtype=torch.float32),
+            "accepted": torch.ones(mine.t.shape),
+        }
         return mine.x0
 
     _, mine, eps = drawn(tmp_path)
@@ -92,7 +97,9 @@ def gradients(training, batches, monkeypatch):
     noise = mine.eps
     A, x0, t = (torch.cat([part] * batches, dim=1) for part in (mine.A, mine.x0, mine.t))
     landscape = training.model.landscape(training.model.encode(A), t)
-    repeated = Mine(A, x0, t, landscape=landscape, schedule=mine.schedule, params=mine.params, streams=mine.streams, state={})
+    repeated = Mine(
+        A, x0, t, landscape=landscape, schedule=mine.schedule, params=mine.params, streams=mine.streams, state={}
+    )
     repeated.eps = torch.cat([noise] * batches, dim=1)
     monkeypatch.setattr(training, "draw", lambda: (repeated, torch.cat([eps] * batches, dim=1)))
     monkeypatch.setattr(trainer, "MAX_GRAD_NORM", math.inf)

@@ -39,7 +39,10 @@ def test_make_alone_lists_what_there_is(make):
 def test_report_runs_the_quick_study_and_then_reports(make):
     code, output = make("-n", "report")
     assert code == 0
-    run, report = output.index("anm.study run --study quick --strategy none random adversarial"), output.index("anm.study report --study quick")
+    run, report = (
+        output.index("anm.study run --study quick --strategy none random adversarial"),
+        output.index("anm.study report --study quick"),
+    )
     assert run < report
 
 

@@ -56,7 +56,9 @@ def test_frozen_difficulty_is_that_of_the_literature(split, condition, rms):
     test = frozen_problems(20, OFFSETS[split], 4000)
     assert np.median(test.condition) == pytest.approx(condition, rel=0.03)
     assert test.X.square().mean().sqrt().item() == pytest.approx(rms, rel=0.02)
-    assert test.start.mean().item() == pytest.approx(0, abs=0.005) and test.start.std().item() == pytest.approx(1, abs=0.005)
+    assert test.start.mean().item() == pytest.approx(0, abs=0.005) and test.start.std().item() == pytest.approx(
+        1, abs=0.005
+    )
 
 
 def test_a_smaller_set_is_the_beginning_of_a_larger_one():
@@ -69,7 +71,11 @@ def test_a_smaller_set_is_the_beginning_of_a_larger_one():
 
 
 def test_difficulties_differ_in_the_offset_alone_and_references_are_fitted_elsewhere():
-    same, harder, fit = frozen_problems(4, 0.5, 20), frozen_problems(4, 0.1, 20), frozen_problems(4, 0.5, 20, FIT_STREAM)
+    same, harder, fit = (
+        frozen_problems(4, 0.5, 20),
+        frozen_problems(4, 0.1, 20),
+        frozen_problems(4, 0.5, 20, FIT_STREAM),
+    )
     torch.testing.assert_close(same.A - harder.A, (0.4 * torch.eye(4)).expand(20, 4, 4), atol=1e-6, rtol=0)
     assert torch.equal(same.start, harder.start)
     assert not torch.isclose(same.A, fit.A).all(dim=(1, 2)).any()
@@ -86,7 +92,9 @@ def test_frozen_sets_depend_on_no_state_of_the_process():
     np.random.seed(5)
     frozen_problems.cache_clear()
     after = frozen_problems(4, 0.5, 30)
-    assert after is not before and all(torch.equal(getattr(after, name), getattr(before, name)) for name in ("A", "X", "start"))
+    assert after is not before and all(
+        torch.equal(getattr(after, name), getattr(before, name)) for name in ("A", "X", "start")
+    )
 
 
 def test_frozen_sets_are_the_ones_that_recorded_studies_used():

@@ -116,16 +116,19 @@ def test_no_gradient_flows_into_a_negative(strategy, tmp_path):
     assert not x.requires_grad
 
 
-@pytest.mark.parametrize("wrong, found", [
-    (lambda mine: mine.x0[..., :3], r"\(2, 8, 4, 3\)"),
-    (lambda mine: mine.x0[0], r"\(8, 4, 4\)"),
-    (lambda mine: mine.x0.flatten(2), r"\(2, 8, 16\)"),
-    (lambda mine: 0.5, "float"),
-    (lambda mine: mine.x0.numpy(), "ndarray"),
-    (lambda mine: (mine.x0,), "tuple"),
-    (lambda mine: mine.x0.double(), "float64"),
-    (lambda mine: mine.t[..., None, None].expand_as(mine.x0), "int64"),
-])
+@pytest.mark.parametrize(
+    "wrong, found",
+    [
+        (lambda mine: mine.x0[..., :3], r"\(2, 8, 4, 3\)"),
+        (lambda mine: mine.x0[0], r"\(8, 4, 4\)"),
+        (lambda mine: mine.x0.flatten(2), r"\(2, 8, 16\)"),
+        (lambda mine: 0.5, "float"),
+        (lambda mine: mine.x0.numpy(), "ndarray"),
+        (lambda mine: (mine.x0,), "tuple"),
+        (lambda mine: mine.x0.double(), "float64"),
+        (lambda mine: mine.t[..., None, None].expand_as(mine.x0), "int64"),
+    ],
+)
 def test_negatives_of_another_shape_or_type_are_refused_naming_the_strategy(wrong, found, tmp_path):
     wrong.__name__ = "mine_own"
     with pytest.raises(ValueError, match=rf"strategy mine_own: negatives must be .*\(2, 8, 4, 4\).*, not .*{found}"):
@@ -175,13 +178,20 @@ def test_a_strategy_from_a_file_in_the_user_s_folder(tmp_path, monkeypatch):
 
 def test_an_edited_strategy_does_not_go_on_from_the_old_one_s_checkpoint(tmp_path):
     """In processes of their own, since a module once imported stays as it is."""
-    code = ("import anm; from anm.trainer import train; from anm.params import RunParams; import sys\n"
-            "train(RunParams(strategy='edited:mine', n=4, noise_levels=4, train_steps=int(sys.argv[1]), batch_size=8, seeds='0', test_problems=2, device='cpu'))")
+    code = (
+        "import anm; from anm.trainer import train; from anm.params import RunParams; import sys\n"
+        "train(RunParams(strategy='edited:mine', n=4, noise_levels=4, train_steps=int(sys.argv[1]), batch_size=8, seeds='0', test_problems=2, device='cpu'))"
+    )
 
     def run(steps, text):
         (tmp_path / "edited.py").write_text(f"def mine(mine):\n    return {text}\n")
-        return subprocess.run([sys.executable, "-c", code, str(steps)], cwd=tmp_path, capture_output=True, text=True,
-                              env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"})
+        return subprocess.run(
+            [sys.executable, "-c", code, str(steps)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
 
     assert run(2, "mine.x0 / 2").returncode == 0
     assert "resumed at step 2 of 2" in run(2, "mine.x0 / 2").stdout

@@ -10,7 +10,16 @@ import pytest
 import anm
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "train.ipynb"
-TINY = {"n": 4, "train_steps": 4, "batch_size": 8, "seeds": 3, "test_problems": 8, "noise_levels": 3, "landscape_steps": 1, "device": "cpu"}
+TINY = {
+    "n": 4,
+    "train_steps": 4,
+    "batch_size": 8,
+    "seeds": 3,
+    "test_problems": 8,
+    "noise_levels": 3,
+    "landscape_steps": 1,
+    "device": "cpu",
+}
 
 
 def papermill(folder: Path, **settings) -> tuple[subprocess.CompletedProcess, Path]:
@@ -39,10 +48,14 @@ def test_a_run_from_another_folder_is_a_story_with_a_record_at_its_end(tmp_path)
         assert said in training
 
 
-@pytest.mark.parametrize("settings, said", [
-    ({"stategy": "random"}, "stategy = 'random': there is no such parameter. Did you mean 'strategy'?"),
-    ({"strategy": "adverserial", "n": "ten"}, "n = 'ten': must be a whole number"),
-], ids=["unknown name", "two bad values"])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"stategy": "random"}, "stategy = 'random': there is no such parameter. Did you mean 'strategy'?"),
+        ({"strategy": "adverserial", "n": "ten"}, "n = 'ten': must be a whole number"),
+    ],
+    ids=["unknown name", "two bad values"],
+)
 def test_a_bad_parameter_ends_the_run_in_its_first_cell(tmp_path, settings, said):
     done, out = papermill(tmp_path, **settings)
     assert done.returncode != 0

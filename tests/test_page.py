@@ -28,7 +28,11 @@ def notebook(*cells):
         if isinstance(cell, str):
             made.cells.append(nbformat.v4.new_markdown_cell(cell))
         else:
-            made.cells.append(nbformat.v4.new_code_cell("secret_source()", outputs=[nbformat.v4.new_output("display_data", data=cell)]))
+            made.cells.append(
+                nbformat.v4.new_code_cell(
+                    "secret_source()", outputs=[nbformat.v4.new_output("display_data", data=cell)]
+                )
+            )
     return made
 
 
@@ -39,10 +43,18 @@ def test_html_escapes_values_and_keeps_markup():
 
 @pytest.mark.parametrize("place", ["caption", "column", "cell", "title", "sort", "id", "kind", "head"])
 def test_a_table_escapes_every_place(place):
-    given = {name: SCRIPT if name == place else "x" for name in ("caption", "column", "cell", "title", "sort", "id", "kind", "head")}
-    made = page.table(given["caption"], [given["column"], "y"],
-                      [[given["head"], page.Cell(given["cell"], sort=given["sort"], title=given["title"])]],
-                      ids=[given["id"]], kinds=[given["kind"]], fold=True)
+    given = {
+        name: SCRIPT if name == place else "x"
+        for name in ("caption", "column", "cell", "title", "sort", "id", "kind", "head")
+    }
+    made = page.table(
+        given["caption"],
+        [given["column"], "y"],
+        [[given["head"], page.Cell(given["cell"], sort=given["sort"], title=given["title"])]],
+        ids=[given["id"]],
+        kinds=[given["kind"]],
+        fold=True,
+    )
     assert "<script" not in made and "<img" not in made and "&lt;script&gt;" in made
 
 
@@ -53,7 +65,7 @@ def test_a_table_shows_missing_as_a_dash_and_heads_its_rows():
 
 def test_a_download_holds_its_data():
     made = page.download("a.csv", "x,y\n1,ü\n", "text/csv")
-    assert base64.b64decode(re.search("base64,([^\"]*)", made)[1]).decode() == "x,y\n1,ü\n"
+    assert base64.b64decode(re.search('base64,([^"]*)', made)[1]).decode() == "x,y\n1,ü\n"
 
 
 @pytest.mark.parametrize("name", ["javascript:alert(1).ipynb", 'a"b<c>.ipynb', "\udcff.ipynb", "a b?#.ipynb"])
@@ -64,7 +76,9 @@ def test_a_link_is_a_file_beside_the_page(name, tmp_path, monkeypatch):
 
 
 def test_anchors_are_stable_and_plain():
-    assert page.anchor(SCRIPT) == page.anchor(SCRIPT) != page.anchor("none") and re.fullmatch("run-[0-9a-f]{10}", page.anchor(SCRIPT))
+    assert page.anchor(SCRIPT) == page.anchor(SCRIPT) != page.anchor("none") and re.fullmatch(
+        "run-[0-9a-f]{10}", page.anchor(SCRIPT)
+    )
 
 
 def test_a_figure_is_well_formed_labelled_and_escaped():
@@ -74,7 +88,12 @@ def test_a_figure_is_well_formed_labelled_and_escaped():
     assert len(drawn) == 2
     for svg in drawn:
         root = ElementTree.fromstring(svg)
-        assert root.get("role") == "img" and SCRIPT in root.get("aria-label") and root.get("viewBox") and not root.get("width")
+        assert (
+            root.get("role") == "img"
+            and SCRIPT in root.get("aria-label")
+            and root.get("viewBox")
+            and not root.get("width")
+        )
 
 
 def test_hovering_a_point_shows_its_run_and_nothing_links_anywhere():
@@ -88,7 +107,7 @@ def test_figures_on_one_page_share_no_id_and_refer_to_their_own():
     made = page.figure("one", [("a", points), ("b", points)], "", "") + page.figure("two", [("a", points)], "", "")
     ids = re.findall(r' id="([^"]*)"', made)
     assert len(ids) == len(set(ids)) > 6
-    used = re.findall(r'url\(#([^)]*)\)', made) + re.findall(r'href="#([^"]*)"', made)
+    used = re.findall(r"url\(#([^)]*)\)", made) + re.findall(r'href="#([^"]*)"', made)
     assert used and set(used) <= set(ids)
 
 
@@ -108,14 +127,19 @@ def palettes() -> dict[str, dict[str, str]]:
     style = (exporter.HERE / "style.css").read_text()
     blocks = re.findall(r"(@media[^{]*)?\{?\s*:root \{(.*?)\}", style, re.DOTALL)
     first = dict(re.findall(r"(--[\w-]+): (#\w{6})", blocks[0][1]))
-    return {(condition.strip() or "light"): first | dict(re.findall(r"(--[\w-]+): (#\w{6})", body)) for condition, body in blocks}
+    return {
+        (condition.strip() or "light"): first | dict(re.findall(r"(--[\w-]+): (#\w{6})", body))
+        for condition, body in blocks
+    }
 
 
 def test_each_palette_can_be_read_and_its_series_seen():
     assert len(palettes()) == 5
     for condition, palette in palettes().items():
         if "contrast" in condition and "dark" in condition:
-            palette = palettes()["@media (prefers-color-scheme: dark)"] | {k: v for k, v in palette.items() if v != palettes()["light"].get(k)}
+            palette = palettes()["@media (prefers-color-scheme: dark)"] | {
+                k: v for k, v in palette.items() if v != palettes()["light"].get(k)
+            }
         for text in ("--ink", "--muted", "--link"):
             for paper in ("--paper", "--raised", "--warn-paper"):
                 assert contrast(palette[text], palette[paper]) >= 4.5, (condition, text, paper)
@@ -130,7 +154,10 @@ def test_light_palette_is_the_figures_own():
 
 
 def test_a_page_has_first_screen_contents_and_sections_but_no_code():
-    made = page.to_html(notebook("# Title", {"text/html": "<p>verdict</p>"}, "## One & two\ntext", {"text/plain": "<x>"}, "## Three"), "A <title>")
+    made = page.to_html(
+        notebook("# Title", {"text/html": "<p>verdict</p>"}, "## One & two\ntext", {"text/plain": "<x>"}, "## Three"),
+        "A <title>",
+    )
     assert made.index("verdict") < made.index("<nav") < made.index("<section")
     assert re.findall(r'href="#([\w-]+)">', made)[1:] == ["one-two", "three"]
     assert all(f'id="{name}"' in made for name in ("one-two", "three", "page"))
@@ -159,7 +186,11 @@ def test_every_formula_of_the_analysis_becomes_mathml():
 
 def test_an_error_in_the_analysis_shows_as_text():
     made = notebook("# T")
-    made.cells.append(nbformat.v4.new_code_cell("x", outputs=[nbformat.v4.new_output("error", ename="E", evalue=SCRIPT, traceback=[])]))
+    made.cells.append(
+        nbformat.v4.new_code_cell(
+            "x", outputs=[nbformat.v4.new_output("error", ename="E", evalue=SCRIPT, traceback=[])]
+        )
+    )
     shown = page.to_html(made, "T")
     assert "E: &lt;/td&gt;" in shown and "<img" not in shown
 
@@ -167,5 +198,7 @@ def test_an_error_in_the_analysis_shows_as_text():
 def test_csv_text_is_no_formula():
     from anm.report.tables import to_csv
 
-    rows = list(csv.reader(io.StringIO(to_csv(pd.DataFrame({"run": ["=cmd()", "a,b\n", "-1"], "mse": [-0.5, 1.0, 2.0]})))))
+    rows = list(
+        csv.reader(io.StringIO(to_csv(pd.DataFrame({"run": ["=cmd()", "a,b\n", "-1"], "mse": [-0.5, 1.0, 2.0]}))))
+    )
     assert rows == [["run", "mse"], ["'=cmd()", "-0.5"], ["a,b\n", "1.0"], ["'-1", "2.0"]]

@@ -16,7 +16,12 @@ from anm.params import CHOICES, NOT_IDENTITY, ParamError, RunParams, chosen, loa
 from anm.trainer import train
 
 FIELDS = list(RunParams.model_fields)
-WHOLE, NUMBER, SEEDS, CHOICE = "must be a whole number from", "must be a number", "must be seeds such as", "must be one of"
+WHOLE, NUMBER, SEEDS, CHOICE = (
+    "must be a whole number from",
+    "must be a number",
+    "must be seeds such as",
+    "must be one of",
+)
 
 BAD = [
     ("strategy", "adverserial", "Did you mean 'adversarial'?"),
@@ -109,7 +114,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("make", [lambda settings: RunParams(**settings), RunParams.from_namespace], ids=["direct", "notebook"])
+@pytest.mark.parametrize(
+    "make", [lambda settings: RunParams(**settings), RunParams.from_namespace], ids=["direct", "notebook"]
+)
 @pytest.mark.parametrize("name, value, allowed", BAD)
 def test_a_bad_value_is_named_with_what_is_allowed(make, name, value, allowed, tmp_path):
     folder = tmp_path / "not-made"
@@ -127,30 +134,42 @@ def test_every_bad_value_is_named_at_once():
 
 
 def test_a_notebook_s_other_variables_are_no_settings_but_plain_values_are(tmp_path):
-    namespace = {"n": 4, "checkpoint_dir": str(tmp_path), "_hidden": 1, "In": [""], "Out": {}, "np": np, "solve": print,
-                 "figure": object(), "__name__": "__main__"}
+    namespace = {
+        "n": 4,
+        "checkpoint_dir": str(tmp_path),
+        "_hidden": 1,
+        "In": [""],
+        "Out": {},
+        "np": np,
+        "solve": print,
+        "figure": object(),
+        "__name__": "__main__",
+    }
     assert RunParams.from_namespace(namespace).n == 4
     with pytest.raises(ParamError, match="ranks = 10: there is no such parameter"):
         RunParams.from_namespace(namespace | {"ranks": 10})
 
 
-@pytest.mark.parametrize("name, spellings, value", [
-    ("n", [20, 20.0, "20", " 20 ", "2e1", np.int64(20), np.float32(20)], 20),
-    ("learning_rate", [1e-4, "1e-4", "0.0001", np.float64(1e-4)], 1e-4),
-    ("learning_rate", [1, "1", 1.0], 1.0),
-    ("resume", [False, "false", "False", "no", "off", 0, "0"], False),
-    ("resume", [True, "TRUE", "yes", "on", 1, "1"], True),
-    ("seeds", [3, "3", "3-3", np.int64(3), "003"], "3"),
-    ("seeds", ["0-3", "0,1,2,3", "0-1,2-3", " 0-1, 2, 3 "], "0-3"),
-    ("seeds", ["0,3,5"], "0,3,5"),
-    ("seeds", ["0,1,2147483647"], "0,1,2147483647"),
-    ("seeds", ["1-2", "1,2"], "1,2"),
-    ("checkpoint_dir", ["somewhere", Path("somewhere")], "somewhere"),
-    ("mining_levels", ["2-4", " 2-4", "02-4"], "2-4"),
-    ("mining_levels", [3, "3", "3-3"], "3"),
-    ("mixture", ["random:1", " random:1.0"], "random:1.0"),
-    ("mixture", ["random:0.25, pgd:.75", "random:2.5e-1,pgd:0.75"], "random:0.25,pgd:0.75"),
-])
+@pytest.mark.parametrize(
+    "name, spellings, value",
+    [
+        ("n", [20, 20.0, "20", " 20 ", "2e1", np.int64(20), np.float32(20)], 20),
+        ("learning_rate", [1e-4, "1e-4", "0.0001", np.float64(1e-4)], 1e-4),
+        ("learning_rate", [1, "1", 1.0], 1.0),
+        ("resume", [False, "false", "False", "no", "off", 0, "0"], False),
+        ("resume", [True, "TRUE", "yes", "on", 1, "1"], True),
+        ("seeds", [3, "3", "3-3", np.int64(3), "003"], "3"),
+        ("seeds", ["0-3", "0,1,2,3", "0-1,2-3", " 0-1, 2, 3 "], "0-3"),
+        ("seeds", ["0,3,5"], "0,3,5"),
+        ("seeds", ["0,1,2147483647"], "0,1,2147483647"),
+        ("seeds", ["1-2", "1,2"], "1,2"),
+        ("checkpoint_dir", ["somewhere", Path("somewhere")], "somewhere"),
+        ("mining_levels", ["2-4", " 2-4", "02-4"], "2-4"),
+        ("mining_levels", [3, "3", "3-3"], "3"),
+        ("mixture", ["random:1", " random:1.0"], "random:1.0"),
+        ("mixture", ["random:0.25, pgd:.75", "random:2.5e-1,pgd:0.75"], "random:0.25,pgd:0.75"),
+    ],
+)
 def test_every_clear_spelling_is_accepted(name, spellings, value):
     for spelling in spellings:
         resolved = RunParams(**{name: spelling}).resolved()[name]
@@ -166,9 +185,15 @@ def test_seeds_come_back_from_their_spelling_in_order(seeds):
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=5)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.binary(max_size=5)
     | st.sampled_from(["0-9", "cuda:1", "1e-4", "none", "mlp", "auto", 10**400]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=5,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
 )
 
 
@@ -188,11 +213,30 @@ def test_names_and_defaults_are_the_notebook_s_contract():
     resolved = RunParams().resolved()
     scale = {"train_steps", "batch_size", "learning_rate", "seeds", "test_problems"}  # what a first look may choose
     assert {name: value for name, value in resolved.items() if name not in scale} == {
-        "strategy": "adversarial", "energy": "mlp", "n": 20, "noise_levels": 10, "mining_opt_steps": 2,
-        "mining_noise_scale": 3.0, "contrastive_weight": 0.5, "contrastive_warmup": 0, "mining_levels": "all",
-        "false_negative_residual": 0.0, "candidates": 8, "ball_radius": 0.1, "langevin_noise": 1.0, "replay_size": 10_000,
-        "replay_fresh": 0.05, "mixture": "adversarial:0.5,random:0.5", "landscape_steps": 5, "answer_bound": 2.0,
-        "device": "auto", "precision": "float32", "compile": "auto", "checkpoint_dir": "checkpoints", "resume": True}
+        "strategy": "adversarial",
+        "energy": "mlp",
+        "n": 20,
+        "noise_levels": 10,
+        "mining_opt_steps": 2,
+        "mining_noise_scale": 3.0,
+        "contrastive_weight": 0.5,
+        "contrastive_warmup": 0,
+        "mining_levels": "all",
+        "false_negative_residual": 0.0,
+        "candidates": 8,
+        "ball_radius": 0.1,
+        "langevin_noise": 1.0,
+        "replay_size": 10_000,
+        "replay_fresh": 0.05,
+        "mixture": "adversarial:0.5,random:0.5",
+        "landscape_steps": 5,
+        "answer_bound": 2.0,
+        "device": "auto",
+        "precision": "float32",
+        "compile": "auto",
+        "checkpoint_dir": "checkpoints",
+        "resume": True,
+    }
     assert scale <= set(resolved)
 
 
@@ -201,10 +245,35 @@ def test_settings_cannot_be_changed_behind_the_run_s_back():
         RunParams().n = 3
 
 
-OTHER = {"strategy": "none", "n": 5, "noise_levels": 9, "train_steps": 7, "batch_size": 9, "seeds": "0-3",
-         "learning_rate": 2e-3, "mining_opt_steps": 3, "mining_noise_scale": 2, "contrastive_weight": 0.4, "landscape_steps": 6,
-         "answer_bound": 3, "contrastive_warmup": 5, "mining_levels": "2-4", "false_negative_residual": 0.2, "candidates": 3,
-         "ball_radius": 0.2, "langevin_noise": 0.5, "replay_size": 64, "replay_fresh": 0.1, "mixture": "random:1", "test_problems": 7, "device": "cpu", "precision": "tf32", "compile": "no", "checkpoint_dir": "other", "resume": False}
+OTHER = {
+    "strategy": "none",
+    "n": 5,
+    "noise_levels": 9,
+    "train_steps": 7,
+    "batch_size": 9,
+    "seeds": "0-3",
+    "learning_rate": 2e-3,
+    "mining_opt_steps": 3,
+    "mining_noise_scale": 2,
+    "contrastive_weight": 0.4,
+    "landscape_steps": 6,
+    "answer_bound": 3,
+    "contrastive_warmup": 5,
+    "mining_levels": "2-4",
+    "false_negative_residual": 0.2,
+    "candidates": 3,
+    "ball_radius": 0.2,
+    "langevin_noise": 0.5,
+    "replay_size": 64,
+    "replay_fresh": 0.1,
+    "mixture": "random:1",
+    "test_problems": 7,
+    "device": "cpu",
+    "precision": "tf32",
+    "compile": "no",
+    "checkpoint_dir": "other",
+    "resume": False,
+}
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -212,7 +281,9 @@ def test_the_identity_changes_with_what_the_weights_depend_on_and_nothing_else(n
     monkeypatch.setitem(CHOICES["energy"], "other", object)
     value = "other" if name == "energy" else OTHER[name]
     changed = RunParams(**{name: value}).identity() != RunParams().identity()
-    assert changed == (name not in {"checkpoint_dir", "resume", "device", "test_problems"}) == (name not in NOT_IDENTITY)
+    assert (
+        changed == (name not in {"checkpoint_dir", "resume", "device", "test_problems"}) == (name not in NOT_IDENTITY)
+    )
 
 
 def test_a_strategy_from_a_file_in_the_user_s_folder(tmp_path, monkeypatch):
@@ -226,10 +297,15 @@ def test_a_strategy_from_a_file_in_the_user_s_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the machine has a GPU")
-@pytest.mark.parametrize("name, value, allowed", [
-    ("device", "cuda", "has cpu"), ("device", "cuda:3", "has cpu"),
-    ("precision", "tf32", "use float32"), ("precision", "bfloat16", "use float32"),
-])
+@pytest.mark.parametrize(
+    "name, value, allowed",
+    [
+        ("device", "cuda", "has cpu"),
+        ("device", "cuda:3", "has cpu"),
+        ("precision", "tf32", "use float32"),
+        ("precision", "bfloat16", "use float32"),
+    ],
+)
 def test_what_the_machine_lacks_is_refused_before_any_work(name, value, allowed, tmp_path):
     with pytest.raises(ParamError, match=f"{name} = '{value}': .*{allowed}"):
         RunParams.from_namespace({name: value, "checkpoint_dir": str(tmp_path / "not-made")})
@@ -252,14 +328,17 @@ def test_a_folder_that_cannot_be_written_to(kind, tmp_path):
         train(tiny(folder))
 
 
-@pytest.mark.parametrize("text, said", [
-    ("- n\n- 4\n", "must hold lines of the form `name: value`, not list"),
-    ("just words\n", "not str"),
-    ("", "not NoneType"),
-    ("1: 2\n", "`name: value`"),
-    ("n: [4\n", "is not YAML"),
-    (b"\xff\xfe\x00n", "is not YAML"),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("- n\n- 4\n", "must hold lines of the form `name: value`, not list"),
+        ("just words\n", "not str"),
+        ("", "not NoneType"),
+        ("1: 2\n", "`name: value`"),
+        ("n: [4\n", "is not YAML"),
+        (b"\xff\xfe\x00n", "is not YAML"),
+    ],
+)
 def test_a_yaml_file_of_another_shape_is_refused(text, said, tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -34,7 +34,9 @@ def ired():
 
 @pytest.fixture
 def model(ired):
-    return anm.EnergyMLP.from_ired({key.split("/")[1]: value for key, value in ired.items() if key.startswith("weights/")})
+    return anm.EnergyMLP.from_ired(
+        {key.split("/")[1]: value for key, value in ired.items() if key.startswith("weights/")}
+    )
 
 
 @pytest.fixture
@@ -93,7 +95,9 @@ def test_losses(ired, model, schedule, strategy):
         agrees(rows["contrast"].mean(), ired["loss/random_contrastive"])
 
 
-@pytest.mark.parametrize("key, problems, steps", [("x0", "A", 5), ("x0_harder", "A_harder", 5), ("x0_no_landscape", "A", 0)])
+@pytest.mark.parametrize(
+    "key, problems, steps", [("x0", "A", 5), ("x0_harder", "A_harder", 5), ("x0_no_landscape", "A", 0)]
+)
 def test_sampling(ired, model, schedule, key, problems, steps):
     with torch.no_grad():
         x0 = sample(model, ired[problems], ired["sample/x_T"], schedule, steps, bound=2.0)

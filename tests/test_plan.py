@@ -14,7 +14,11 @@ def names(runs):
 def record_of(run, **other):
     """A record as this run would leave it."""
     settings = run.params.resolved() | other
-    return make_record(settings["strategy"], run.params.seed_list, **{k: v for k, v in settings.items() if k not in ("strategy", "seeds")})
+    return make_record(
+        settings["strategy"],
+        run.params.seed_list,
+        **{k: v for k, v in settings.items() if k not in ("strategy", "seeds")},
+    )
 
 
 def test_a_study_is_one_run_per_strategy(tmp_path):
@@ -29,15 +33,29 @@ def test_later_parameters_win(tmp_path):
     more = tmp_path / "more.yaml"
     more.write_text("train_steps: 7\nbatch_size: 5\n")
     (run,) = plan("quick", ["random"], [more], [("batch_size", "6")])
-    expected = RunParams(strategy="random", n=10, train_steps=7, batch_size=6, checkpoint_dir="checkpoints/quick")  # everything else: params/quick.yaml, the defaults
+    expected = RunParams(
+        strategy="random", n=10, train_steps=7, batch_size=6, checkpoint_dir="checkpoints/quick"
+    )  # everything else: params/quick.yaml, the defaults
     assert run.params == expected
     files = [ROOT / "params" / "random.yaml", ROOT / "params" / "quick.yaml", more]
     assert list(run.arguments) == [part for file in files for part in ("-f", str(file))] + [
-        "-p", "strategy", "random", "-p", "checkpoint_dir", "checkpoints/quick", "-p", "batch_size", "6"]
+        "-p",
+        "strategy",
+        "random",
+        "-p",
+        "checkpoint_dir",
+        "checkpoints/quick",
+        "-p",
+        "batch_size",
+        "6",
+    ]
 
 
 def test_every_study_has_checkpoints_of_its_own_unless_told_otherwise(tmp_path):
-    assert [plan(study, ["none"])[0].params.checkpoint_dir for study in ("quick", "pilot")] == ["checkpoints/quick", "checkpoints/pilot"]
+    assert [plan(study, ["none"])[0].params.checkpoint_dir for study in ("quick", "pilot")] == [
+        "checkpoints/quick",
+        "checkpoints/pilot",
+    ]
     scratch = tmp_path / "scratch.yaml"
     scratch.write_text("checkpoint_dir: scratch\n")
     assert plan("quick", ["none"], [scratch])[0].params.checkpoint_dir == "scratch"
@@ -46,7 +64,9 @@ def test_every_study_has_checkpoints_of_its_own_unless_told_otherwise(tmp_path):
 
 def test_chunks_share_the_seeds_and_come_strategy_by_strategy():
     runs = plan("full", ["none", "random"], chunks=3)
-    assert names(runs) == [f"{strategy}-mlp-seeds{seeds}.ipynb" for seeds in ("0-2", "3-5", "6-9") for strategy in ("none", "random")]
+    assert names(runs) == [
+        f"{strategy}-mlp-seeds{seeds}.ipynb" for seeds in ("0-2", "3-5", "6-9") for strategy in ("none", "random")
+    ]
     assert [run.params.seeds for run in runs[::2]] == ["0-2", "3-5", "6-9"]
     assert runs[2].arguments[-3:] == ("-p", "seeds", "3-5")
 
@@ -62,7 +82,9 @@ def test_a_finished_run_of_other_seeds_is_never_replaced(tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text("seeds: 3-5\n")
     (run,) = plan("quick", ["none"], [other], reports=tmp_path)
-    with pytest.raises(ParamError, match=r"none-mlp.ipynb: holds a finished run of other seeds \(.*, and 3-5 asked for\).*--seeds 3-5"):
+    with pytest.raises(
+        ParamError, match=r"none-mlp.ipynb: holds a finished run of other seeds \(.*, and 3-5 asked for\).*--seeds 3-5"
+    ):
         finished(run)
 
 
@@ -107,7 +129,9 @@ def test_every_scale_is_the_same_for_strategies_without_a_file_of_their_own(stud
 def test_strategies_at_different_settings_are_refused(tmp_path):
     """params/none.yaml has settings of its own; the strategy without a file would be at the defaults."""
     (tmp_path / "mine.yaml").write_text("train_steps: 7\n")
-    with pytest.raises(ParamError, match="batch_size = 2048 for none, 64 for in_batch: strategies are compared at the same settings"):
+    with pytest.raises(
+        ParamError, match="batch_size = 2048 for none, 64 for in_batch: strategies are compared at the same settings"
+    ):
         plan("mine", ["none", "in_batch"], [tmp_path / "mine.yaml"])
     assert len(plan("mine", ["in_batch"], [tmp_path / "mine.yaml"])) == 1
 

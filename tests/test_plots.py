@@ -13,7 +13,7 @@ from anm import axes, frames, looks, plots
 from anm.record import tidy_rows
 
 STRATEGIES = ("none", "random", "adversarial")
-HOSTILE = "<b>$x^2$ \\frac & \"q\"</b>"
+HOSTILE = '<b>$x^2$ \\frac & "q"</b>'
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def test_seed_points_has_every_score_and_every_mean(records, ax):
     dots = [dots for dots in ax.collections if len(dots.get_offsets()) and dots.get_urls() != [None]]
     drawn = sorted(y for group in dots for y in group.get_offsets()[:, 1])
     np.testing.assert_allclose(drawn, sorted(scores["mse"]))
-    bars = sorted(path.vertices[0, 1] for lines in ax.collections for path in lines.get_paths() if len(path.vertices) == 2)
+    bars = sorted(
+        path.vertices[0, 1] for lines in ax.collections for path in lines.get_paths() if len(path.vertices) == 2
+    )
     np.testing.assert_allclose(bars, sorted(scores.groupby("strategy")["mse"].mean()))
     assert [label.get_text() for label in ax.get_xticklabels()] == list(STRATEGIES)
 
@@ -135,8 +137,10 @@ def test_energies_shows_before_and_after(records, ax):
 def test_acceptance_is_in_percent(records, ax):
     solving = frames.solving(records)
     plots.acceptance(solving, ax=ax)
-    np.testing.assert_allclose(lines_of(ax)["random"].get_ydata(),
-                               100 * solving[solving["strategy"] == "random"].groupby("level")["accepted"].mean())
+    np.testing.assert_allclose(
+        lines_of(ax)["random"].get_ydata(),
+        100 * solving[solving["strategy"] == "random"].groupby("level")["accepted"].mean(),
+    )
 
 
 def test_mined_leaves_out_strategies_without_negatives(records, ax):

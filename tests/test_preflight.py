@@ -10,6 +10,7 @@ from anm import preflight as room
 from anm.params import RunParams
 from anm.preflight import Unfit, checkpoint_bytes, describe_code, preflight
 
+
 @pytest.fixture(autouse=True)
 def no_slurm(monkeypatch):
     monkeypatch.delenv("SLURM_JOB_GPUS", raising=False)
@@ -94,7 +95,11 @@ def test_the_estimate_of_a_checkpoint_is_what_one_weighs(params, tmp_path):
 
 
 def git(folder, *arguments):
-    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-C", str(folder), *arguments], check=True, capture_output=True)
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-C", str(folder), *arguments],
+        check=True,
+        capture_output=True,
+    )
 
 
 def test_what_is_not_committed_is_said(tmp_path):

@@ -13,7 +13,9 @@ from anm.schema import check_record
 
 def git(folder, *arguments):
     name = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
-    return subprocess.run(["git", *name, "-C", folder, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *name, "-C", folder, *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -49,12 +51,16 @@ def test_the_start_is_given_in_utc():
 
 
 def test_a_run_that_began_with_other_code_says_which():
-    assert [provenance("cpu", datetime.now(timezone.utc), code)["git_commit"] for code in (("abc", False), (None, None))] == ["abc", None]
+    assert [
+        provenance("cpu", datetime.now(timezone.utc), code)["git_commit"] for code in (("abc", False), (None, None))
+    ] == ["abc", None]
 
 
 def test_what_git_does_not_tell_is_not_called_clean(package, monkeypatch):
     real, head = room.run_git, git(package, "rev-parse", "HEAD")
-    monkeypatch.setattr(room, "run_git", lambda folder, *command: None if command[0] == "status" else real(folder, *command))
+    monkeypatch.setattr(
+        room, "run_git", lambda folder, *command: None if command[0] == "status" else real(folder, *command)
+    )
     assert git_state(package) == (head, None)
 
 
@@ -62,8 +68,9 @@ def test_a_clean_checkout_gives_its_commit(package):
     assert git_state(package) == (git(package, "rev-parse", "HEAD"), False)
 
 
-@pytest.mark.parametrize("change, dirty", [("anm/code.py", True), ("anm/new.py", True), ("setup.py", False),
-                                           ("reports/summary.html", False)])
+@pytest.mark.parametrize(
+    "change, dirty", [("anm/code.py", True), ("anm/new.py", True), ("setup.py", False), ("reports/summary.html", False)]
+)
 def test_dirty_means_that_code_differs(package, change, dirty):
     (package.parent / change).write_text("changed")
     assert git_state(package)[1] is dirty

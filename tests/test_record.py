@@ -27,10 +27,12 @@ def test_a_record_goes_through_a_real_kernel_unchanged(tmp_path):
     papermill = pytest.importorskip("papermill")
     record = make_record("adversarial", seeds=(4, 7))
     (tmp_path / "record.json").write_text(json.dumps(record))
-    source = ("import json, numpy as np, anm.record\n"
-              f"record = json.load(open({str(tmp_path / 'record.json')!r}))\n"
-              "record['results']['same']['mse'] = np.array([0.25, np.nan])\n"
-              "anm.record.emit_record(record)")
+    source = (
+        "import json, numpy as np, anm.record\n"
+        f"record = json.load(open({str(tmp_path / 'record.json')!r}))\n"
+        "record['results']['same']['mse'] = np.array([0.25, np.nan])\n"
+        "anm.record.emit_record(record)"
+    )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     nbformat.write(notebook, tmp_path / "in.ipynb")
     papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False, kernel_name="python3")
@@ -41,11 +43,18 @@ def test_a_record_goes_through_a_real_kernel_unchanged(tmp_path):
 def test_a_run_s_record_has_its_parts_in_their_places():
     parts = make_record("random", seeds=(1, 5))
     timing = {"step_seconds": 10.0, "windows": [0.02, 0.02, 9.0], "resumed": 3}
-    solver = SimpleNamespace(device="cpu", step=500, history=parts["curves"], timing=timing,
-                             params=RunParams(strategy="random", seeds="1,5", n=4, train_steps=500))
+    solver = SimpleNamespace(
+        device="cpu",
+        step=500,
+        history=parts["curves"],
+        timing=timing,
+        params=RunParams(strategy="random", seeds="1,5", n=4, train_steps=500),
+    )
     record = run_record(solver, Evaluation(parts["results"], parts["landscape"], 2.5), datetime.now(timezone.utc))
     check_record(clean(record))
-    assert [record[name] for name in ("results", "curves", "landscape")] == [parts[n] for n in ("results", "curves", "landscape")]
+    assert [record[name] for name in ("results", "curves", "landscape")] == [
+        parts[n] for n in ("results", "curves", "landscape")
+    ]
     assert record["params"] == solver.params.resolved()
     told = record["provenance"]
     assert told["seconds_per_step"] == 0.02 and told["train_seconds"] == 10.0 and told["evaluate_seconds"] == 2.5
@@ -56,7 +65,7 @@ def test_emit_shows_the_record_and_a_line_of_text(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append((bundle, raw)))
     emit_record(make_record("random", n=6))
-    (bundle, raw), = shown
+    ((bundle, raw),) = shown
     assert raw and bundle[RECORD_TYPE] == make_record("random", n=6)
     assert bundle["text/plain"] == "anm run record: random, mlp, n = 6, seeds 0,1,2"
 
@@ -75,19 +84,22 @@ def test_read_returns_the_record_with_keys_it_does_not_know(tmp_path):
     assert read_run(str(tmp_path / "a.ipynb")) == record
 
 
-@pytest.mark.parametrize("content, said", [
-    (None, "cannot be read (No such file or directory)"),
-    (b"", "not a notebook: not JSON"),
-    (b"\xff\xfe\x00", "not a notebook: not JSON"),
-    (b'{"cells": [', "not a notebook: not JSON"),
-    (b"[" * 100_000, "not a notebook: not JSON"),
-    (b"{}", "not a notebook of format 4"),
-    (b"[1]", "not a notebook of format 4"),
-    (b'{"cells": 3}', "not a notebook of format 4"),
-    (b'{"cells": [{"cell_type": "code"}]}', "not a notebook of format 4"),
-    (b'{"cells": [{"cell_type": "code", "outputs": ["text"]}]}', "not a notebook of format 4"),
-    (b'{"cells": []}', "no record"),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (None, "cannot be read (No such file or directory)"),
+        (b"", "not a notebook: not JSON"),
+        (b"\xff\xfe\x00", "not a notebook: not JSON"),
+        (b'{"cells": [', "not a notebook: not JSON"),
+        (b"[" * 100_000, "not a notebook: not JSON"),
+        (b"{}", "not a notebook of format 4"),
+        (b"[1]", "not a notebook of format 4"),
+        (b'{"cells": 3}', "not a notebook of format 4"),
+        (b'{"cells": [{"cell_type": "code"}]}', "not a notebook of format 4"),
+        (b'{"cells": [{"cell_type": "code", "outputs": ["text"]}]}', "not a notebook of format 4"),
+        (b'{"cells": []}', "no record"),
+    ],
+)
 def test_what_is_no_executed_notebook_is_refused_by_name(tmp_path, content, said):
     path = tmp_path / "run.ipynb"
     if content is not None:
@@ -144,9 +156,9 @@ def test_collect_gives_one_row_per_run_seed_and_split(tmp_path):
     write_notebook(tmp_path / "none.ipynb", make_record("none", seeds=(0, 5), mse=[0.01, 0.02], mse_harder=[0.3, 0.4]))
     write_notebook(tmp_path / "random.ipynb", make_record("random", seeds=(0,)))
     frame, refused = collect_runs(tmp_path)
-    assert refused == [] and list(frame.columns[:len(COLUMNS)]) == COLUMNS
+    assert refused == [] and list(frame.columns[: len(COLUMNS)]) == COLUMNS
     assert len(frame) == 2 * 2 + 2 and not frame.duplicated(["run", "seed", "split"]).any()
-    row, = frame[(frame.strategy == "none") & (frame.seed == 5) & (frame.split == "harder")].to_dict("records")
+    (row,) = frame[(frame.strategy == "none") & (frame.seed == 5) & (frame.split == "harder")].to_dict("records")
     assert row["mse"] == 0.4 and row["residual"] == pytest.approx(12) and row["offset"] == 0.1
     assert row["run"] == "none.ipynb" and row["path"] == str(tmp_path / "none.ipynb")
     assert row["energy"] == "mlp" and row["n"] == 4 and row["train_steps"] == 500 and row["mining_noise_scale"] == 3.0
@@ -175,8 +187,15 @@ def test_collect_goes_on_past_what_it_refuses_and_says_why(tmp_path):
     frame, refused = collect_runs(tmp_path)
     assert set(frame["run"]) == {"good.ipynb"}
     reasons = {path.name: reason for path, reason in refused}
-    assert set(reasons) == {"killed.ipynb", "failed.ipynb", "twice.ipynb", "running.part.ipynb", "stopped.part.ipynb",
-                            "unnamed.part.ipynb", "broken.ipynb"}
+    assert set(reasons) == {
+        "killed.ipynb",
+        "failed.ipynb",
+        "twice.ipynb",
+        "running.part.ipynb",
+        "stopped.part.ipynb",
+        "unnamed.part.ipynb",
+        "broken.ipynb",
+    }
     assert reasons["failed.ipynb"] == reasons["stopped.part.ipynb"] == "failed: ValueError: boom"
     assert reasons["running.part.ipynb"].startswith("unfinished: no record")
     assert reasons["unnamed.part.ipynb"].startswith("unfinished: it holds a record")
@@ -193,7 +212,8 @@ def test_collect_refuses_both_of_two_runs_that_claim_one_seed(tmp_path):
     assert set(frame["run"]) == {"c.ipynb", "d.ipynb", "e.ipynb"}
     assert {path.name: reason for path, reason in refused} == {
         "a.ipynb": "claims seed 1 under the same settings as b.ipynb",
-        "b.ipynb": "claims seed 1 under the same settings as a.ipynb"}
+        "b.ipynb": "claims seed 1 under the same settings as a.ipynb",
+    }
 
 
 def test_an_empty_folder_has_the_columns_and_a_missing_one_is_named(tmp_path):

@@ -8,8 +8,22 @@ import torch
 
 from anm import references
 from anm.matrices import FIT_STREAM, TestSet, frozen_problems
-from anm.references import (PUBLISHED, REFERENCES, constant, definite_start, fitted, lu, matrix_polynomial, newton_schulz,
-                            polynomial, reference_table, refine, score, squared_errors, transpose_start)
+from anm.references import (
+    PUBLISHED,
+    REFERENCES,
+    constant,
+    definite_start,
+    fitted,
+    lu,
+    matrix_polynomial,
+    newton_schulz,
+    polynomial,
+    reference_table,
+    refine,
+    score,
+    squared_errors,
+    transpose_start,
+)
 
 BY_NAME = {reference.name: reference for reference in REFERENCES}
 
@@ -121,7 +135,8 @@ def test_a_matrix_polynomial_acts_on_eigenvalues(degree):
     scalar = np.polynomial.Chebyshev(np.random.default_rng(degree).normal(size=degree + 1), domain=[-2, 5])
     eigenvalues, turn = np.linalg.eigh(spd([0.5, 1.0, 3.0, 4.5])[0])
     assert matrix_polynomial(scalar, spd([0.5, 1.0, 3.0, 4.5])) == pytest.approx(
-        ((turn * scalar(eigenvalues)) @ turn.T)[None], rel=1e-10, abs=1e-10)
+        ((turn * scalar(eigenvalues)) @ turn.T)[None], rel=1e-10, abs=1e-10
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name != "lu"])

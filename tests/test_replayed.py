@@ -36,7 +36,9 @@ class Program(TorchDispatchMode):
             return (tuple(value.shape), value.dtype) if isinstance(value, Tensor) else value
 
         if function.namespace != "profiler":  # which names each mark anew
-            self.lines.append(f"{function} {told(arguments)} {dict(zip(kwargs or {}, told([*(kwargs or {}).values()])))}")
+            self.lines.append(
+                f"{function} {told(arguments)} {dict(zip(kwargs or {}, told([*(kwargs or {}).values()])))}"
+            )
         return function(*arguments, **(kwargs or {}))
 
 
@@ -47,17 +49,24 @@ def program(training: Training) -> list[str]:
     return seen.lines
 
 
-@pytest.mark.parametrize(("strategy", "energy"), [(name, "mlp") for name in STRATEGIES] + [("adversarial", "bilinear"), ("adversarial", "residual")])
+@pytest.mark.parametrize(
+    ("strategy", "energy"),
+    [(name, "mlp") for name in STRATEGIES] + [("adversarial", "bilinear"), ("adversarial", "residual")],
+)
 def test_a_step_is_the_same_program_on_the_same_tensors_at_every_step(strategy, energy, tmp_path):
     """What a recording needs: no number of Python's that changes, nothing read back, nothing replaced."""
-    training = Training(tiny(tmp_path, strategy=strategy, energy=energy, contrastive_warmup=20, replay_size=20, candidates=2))
+    training = Training(
+        tiny(tmp_path, strategy=strategy, energy=energy, contrastive_warmup=20, replay_size=20, candidates=2)
+    )
     training.update()
     tensors, first = training.changing(), program(training)
     for _ in range(10):
         training.update()
     assert program(training) == first and len(first) > 100
     assert not [line for line in first if "_local_scalar_dense" in line or "nonzero" in line]
-    assert training.changing().keys() == tensors.keys() and all(training.changing()[name] is tensors[name] for name in tensors)
+    assert training.changing().keys() == tensors.keys() and all(
+        training.changing()[name] is tensors[name] for name in tensors
+    )
 
 
 def trained(monkeypatch, tmp_path, record, strategy="replay", **settings) -> tuple:
@@ -88,8 +97,12 @@ def test_a_faithful_recording_is_used_and_leaves_what_steps_without_it_leave(str
 
     plain, _ = trained(monkeypatch, tmp_path, None, strategy)
     solver, lines = trained(monkeypatch, tmp_path, record, strategy)
-    assert lines == [FAITHFUL] and same_bits(weights(plain), weights(solver)) and str(plain.history) == str(solver.history)
-    assert replays == [WARM_UP, WARM_UP + 1, *range(WARM_UP, 12)] and CHECKED == 2  # two to check it, then all that are left
+    assert (
+        lines == [FAITHFUL] and same_bits(weights(plain), weights(solver)) and str(plain.history) == str(solver.history)
+    )
+    assert (
+        replays == [WARM_UP, WARM_UP + 1, *range(WARM_UP, 12)] and CHECKED == 2
+    )  # two to check it, then all that are left
 
 
 def stale_problems(training):
@@ -120,10 +133,15 @@ def refused(training):
     raise RuntimeError("operation not permitted when stream is capturing")
 
 
-@pytest.mark.parametrize(("record", "reason"), [
-    (stale_problems, "replayed steps end"), (nothing_learnt, "replayed steps end"), (not_finite, "replayed steps end nan apart"),
-    (refused, "not permitted when stream is capturing"),
-])
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (stale_problems, "replayed steps end"),
+        (nothing_learnt, "replayed steps end"),
+        (not_finite, "replayed steps end nan apart"),
+        (refused, "not permitted when stream is capturing"),
+    ],
+)
 def test_a_recording_that_does_something_else_is_not_used_and_leaves_no_trace(record, reason, monkeypatch, tmp_path):
     plain, _ = trained(monkeypatch, tmp_path, None)
     solver, (line,) = trained(monkeypatch, tmp_path, record)

@@ -30,33 +30,61 @@ def study(folder, seeds=TEN, change=None, **more):
     base = [0.01 * (1 + 0.001 * ((7 * seed) % 5 - 2)) for seed in seeds]
     for strategy, change in {"none": 0.0, "adversarial": change, **more}.items():
         if change is not None:
-            changes = change if isinstance(change, list) else [change + 1e-4 * ((3 * s) % 4 - 1.5) * (change != 0) for s in seeds]
+            changes = (
+                change
+                if isinstance(change, list)
+                else [change + 1e-4 * ((3 * s) % 4 - 1.5) * (change != 0) for s in seeds]
+            )
             mse = [b * (1 + c) for b, c in zip(base, changes)]
-            write_notebook(folder / f"{strategy}.ipynb", make_record(strategy, seeds=seeds, mse=mse, mse_harder=[20 * m for m in mse]))
+            write_notebook(
+                folder / f"{strategy}.ipynb",
+                make_record(strategy, seeds=seeds, mse=mse, mse_harder=[20 * m for m in mse]),
+            )
     return gather(folder)
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("value", "shown"), [
-    (0.0096921, "0.00969"), (0.99995, "1.00"), (2.34567e-6, "2.35 × 10⁻⁶"), (0, "0.00"), (-3.14159, "−3.14"), (1234.5, "1,230"),
-    (1e9, "1.00 × 10⁹"), (-2e-9, "−2.00 × 10⁻⁹"), (None, "—"), (float("nan"), "—"), (float("inf"), "—")])
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0096921, "0.00969"),
+        (0.99995, "1.00"),
+        (2.34567e-6, "2.35 × 10⁻⁶"),
+        (0, "0.00"),
+        (-3.14159, "−3.14"),
+        (1234.5, "1,230"),
+        (1e9, "1.00 × 10⁹"),
+        (-2e-9, "−2.00 × 10⁻⁹"),
+        (None, "—"),
+        (float("nan"), "—"),
+        (float("inf"), "—"),
+    ],
+)
 def test_numbers_for_a_reader(value, shown):
     assert number(value) == shown
 
 
 def test_percent_and_span():
-    assert percent(0.0084) == "+0.84\u202f%" and percent(-0.123) == "−12\u202f%" and percent(0.5, sign=False) == "50\u202f%"
+    assert (
+        percent(0.0084) == "+0.84\u202f%"
+        and percent(-0.123) == "−12\u202f%"
+        and percent(0.5, sign=False) == "50\u202f%"
+    )
     assert span(9.67e-12, 9.71e-12) == "9.670 to 9.710 × 10⁻¹²" and span(0.1, 0.2) == "0.1000 to 0.2000"
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    (-0.05, "mining helps: MSE on problems as in training −5.0\u202f% (95\u202f% interval −5.0"),
-    (0.05, "mining hurts: MSE on problems as in training +5.0\u202f% (95\u202f% interval +5.0"),
-    (0.005, "mining hurts, but by less than matters (within ±1\u202f%)"),
-    ([1e-4, -1e-4] * 5, "mining makes no difference that matters (within ±1\u202f%)"),
-    ([0.05, -0.04] * 5, "mining leaves the question open"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (-0.05, "mining helps: MSE on problems as in training −5.0\u202f% (95\u202f% interval −5.0"),
+        (0.05, "mining hurts: MSE on problems as in training +5.0\u202f% (95\u202f% interval +5.0"),
+        (0.005, "mining hurts, but by less than matters (within ±1\u202f%)"),
+        ([1e-4, -1e-4] * 5, "mining makes no difference that matters (within ±1\u202f%)"),
+        ([0.05, -0.04] * 5, "mining leaves the question open"),
+    ],
+)
 def test_the_verdict_follows_from_the_numbers(tmp_path, change, says):
     assert says in verdict(study(tmp_path, change=change))
 
@@ -64,7 +92,9 @@ def test_the_verdict_follows_from_the_numbers(tmp_path, change, says):
 @pytest.mark.parametrize("change", [-0.05, 0.05, 1e-4])
 def test_below_six_seeds_there_is_an_interval_and_no_claim(tmp_path, change):
     said = verdict(study(tmp_path, seeds=range(5), change=change))
-    assert said.startswith("No claim yet with the mlp energy: 5 paired seeds, and a claim needs 6.") and "interval" in said
+    assert (
+        said.startswith("No claim yet with the mlp energy: 5 paired seeds, and a claim needs 6.") and "interval" in said
+    )
     assert not re.search("helps|hurts|no difference", said)
 
 
@@ -76,14 +106,20 @@ def test_six_seeds_are_enough_for_a_claim(tmp_path):
     """Two strategies: with three, Holm's correction over three pairs leaves 6 seeds above 0.05."""
     assert "mining hurts:" in verdict(study(tmp_path, seeds=range(6), change=0.05))
     said = verdict(study(tmp_path, seeds=range(6), change=0.05, random=0.02))
-    assert "leaves the question open" in said and "6 seeds cannot show a difference here: after correction for 3 pairs p is 0.094 at least." in said
+    assert (
+        "leaves the question open" in said
+        and "6 seeds cannot show a difference here: after correction for 3 pairs p is 0.094 at least." in said
+    )
 
 
 def test_the_least_that_p_can_be_takes_the_other_pairs_as_they_are(tmp_path):
     """none and random have ten seeds, so that their pair uses up the first factor of Holm's correction."""
     study(tmp_path, change=None, random=0.05)
     base = [0.01 * (1 + 0.001 * ((7 * seed) % 5 - 2)) for seed in range(6)]
-    write_notebook(tmp_path / "adversarial.ipynb", make_record("adversarial", seeds=range(6), mse=[1.02 * b for b in base], mse_harder=[0.2 * b for b in base]))
+    write_notebook(
+        tmp_path / "adversarial.ipynb",
+        make_record("adversarial", seeds=range(6), mse=[1.02 * b for b in base], mse_harder=[0.2 * b for b in base]),
+    )
     found = gather(tmp_path)
     row = found.comparison.query("split == 'same' and strategy == 'adversarial' and against == 'none'").iloc[0]
     assert row["p_holm"] == pytest.approx(2 * 2 / 2**6) and "p is 0.062 at least" in verdict(found)
@@ -92,12 +128,15 @@ def test_the_least_that_p_can_be_takes_the_other_pairs_as_they_are(tmp_path):
 def test_without_the_baseline_the_direction_is_still_right(tmp_path):
     study(tmp_path, change=0.02, random=0.05)
     (tmp_path / "none.ipynb").unlink()
-    (text,) = [text for text in details(gather(tmp_path), "mlp") if text.startswith("Adversarial against random, problems as in training")]
+    (text,) = [
+        text
+        for text in details(gather(tmp_path), "mlp")
+        if text.startswith("Adversarial against random, problems as in training")
+    ]
     assert text.endswith("— (no error of the baseline to take a share of); better in 10 of 10 seeds; better.")
 
 
-@pytest.mark.parametrize(("gone", "says"), [
-    ("none", "no run of none."), ("adversarial", "no run of adversarial.")])
+@pytest.mark.parametrize(("gone", "says"), [("none", "no run of none."), ("adversarial", "no run of adversarial.")])
 def test_without_both_strategies_there_is_no_answer(tmp_path, gone, says):
     study(tmp_path, change=0.05)
     (tmp_path / f"{gone}.ipynb").unlink()
@@ -140,14 +179,32 @@ def test_seeds_in_two_runs_of_a_strategy_count_as_one(tmp_path):
     for chunk in (range(5), range(5, 10)):
         write_notebook(tmp_path / f"none-{chunk[0]}.ipynb", make_record("none", seeds=chunk))
     found = gather(tmp_path)
-    assert int(found.comparison.query("split == 'same'")["n_seeds"].iloc[0]) == 10 and "No claim yet" not in verdict(found)
+    assert int(found.comparison.query("split == 'same'")["n_seeds"].iloc[0]) == 10 and "No claim yet" not in verdict(
+        found
+    )
 
 
-@pytest.mark.parametrize(("mse", "says"), [(0.0095, "On that plateau"), (0.012, "times the error"), (0.02, "barely begun"), (1e-4, "times lower"), (0.0, "no error at all")])
+@pytest.mark.parametrize(
+    ("mse", "says"),
+    [
+        (0.0095, "On that plateau"),
+        (0.012, "times the error"),
+        (0.02, "barely begun"),
+        (1e-4, "times lower"),
+        (0.0, "no error at all"),
+    ],
+)
 def test_the_plateau_is_named(tmp_path, mse, says, monkeypatch):
     write_notebook(tmp_path / "none.ipynb", make_record("none", mse=[mse] * 3))
     found = gather(tmp_path)
-    known = pd.DataFrame({"energy": "mlp", "reference": ["affine", "constant"], "mse_same": [0.00956, 0.01415], "mse_harder": [0.2077, 0.229]})
+    known = pd.DataFrame(
+        {
+            "energy": "mlp",
+            "reference": ["affine", "constant"],
+            "mse_same": [0.00956, 0.01415],
+            "mse_harder": [0.2077, 0.229],
+        }
+    )
     monkeypatch.setitem(found.__dict__, "references", known)
     assert says in plateau(found, "mlp")
 
@@ -156,23 +213,38 @@ def test_how_near_the_plateau_the_others_are(tmp_path, monkeypatch):
     for strategy, mse in {"none": 0.00958, "adversarial": 0.0104}.items():
         write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, mse=[mse] * 3))
     found = gather(tmp_path)
-    known = pd.DataFrame({"energy": "mlp", "reference": ["affine", "constant"], "mse_same": [0.00956, 0.01415], "mse_harder": [0.2077, 0.229]})
+    known = pd.DataFrame(
+        {
+            "energy": "mlp",
+            "reference": ["affine", "constant"],
+            "mse_same": [0.00956, 0.01415],
+            "mse_harder": [0.2077, 0.229],
+        }
+    )
     monkeypatch.setitem(found.__dict__, "references", known)
-    assert "within 0.21\u202f% of an affine fit of two numbers (0.00956), the others within 8.8\u202f%. On that plateau" in plateau(found, "mlp")
+    assert (
+        "within 0.21\u202f% of an affine fit of two numbers (0.00956), the others within 8.8\u202f%. On that plateau"
+        in plateau(found, "mlp")
+    )
 
 
 def test_the_scale_is_stated(tmp_path):
     said = scale(study(tmp_path, change=0.05))
-    assert said == ("Scale: n = 4, 500 training steps, batch 32, 10 seeds, 256 test problems a difficulty, 2 runs on Test CPU. "
-                    "The declared scale is larger: 100,000 training steps, a batch of 2,048, 20,000 test problems.")
+    assert said == (
+        "Scale: n = 4, 500 training steps, batch 32, 10 seeds, 256 test problems a difficulty, 2 runs on Test CPU. "
+        "The declared scale is larger: 100,000 training steps, a batch of 2,048, 20,000 test problems."
+    )
 
 
 def test_the_declared_scale_is_that_of_the_full_study():
     for run in plan("full"):
-        assert {name: getattr(run.params, name) for name in DECLARED if name != "seeds"} | {"seeds": len(run.params.seed_list)} == DECLARED
+        assert {name: getattr(run.params, name) for name in DECLARED if name != "seeds"} | {
+            "seeds": len(run.params.seed_list)
+        } == DECLARED
 
 
 # --- what is missing -----------------------------------------------------------------------------------------------
+
 
 def test_every_gap_is_named(tmp_path):
     study(tmp_path, change=0.05)
@@ -186,13 +258,30 @@ def test_every_gap_is_named(tmp_path):
     write_notebook(tmp_path / "more.part.ipynb", records=0)
     (tmp_path / "torn.ipynb").write_text("{")
     found = gather(tmp_path, plan=("none", "random", "adversarial", "ascent"))
-    assert {r.path.name for r in found.refused} == {"failed.ipynb", "killed.ipynb", "twice.ipynb", "more.part.ipynb", "torn.ipynb"}
+    assert {r.path.name for r in found.refused} == {
+        "failed.ipynb",
+        "killed.ipynb",
+        "twice.ipynb",
+        "more.part.ipynb",
+        "torn.ipynb",
+    }
     said = "\n".join(missing(found))
-    for part in ("no run of ascent", "random lacks seeds 8, 9", "random.ipynb: seed 3 has no finite MSE on same",
-                 "random.ipynb was made with code that differs"):
+    for part in (
+        "no run of ascent",
+        "random lacks seeds 8, 9",
+        "random.ipynb: seed 3 has no finite MSE on same",
+        "random.ipynb was made with code that differs",
+    ):
         assert part in said
     shown = str(tables.gaps(found))
-    for name in ("failed.ipynb", "killed.ipynb", "twice.ipynb", "more.part.ipynb", "torn.ipynb", "loss is not finite at step 3"):
+    for name in (
+        "failed.ipynb",
+        "killed.ipynb",
+        "twice.ipynb",
+        "more.part.ipynb",
+        "torn.ipynb",
+        "loss is not finite at step 3",
+    ):
         assert name in shown
     assert "5 notebooks refused, 4 gaps in the evidence" in str(tables.answer(found))
 
@@ -212,17 +301,27 @@ def test_the_reports_own_notebook_is_no_run(tmp_path):
 
 # --- tables --------------------------------------------------------------------------------------------------------
 
+
 def test_strategies_and_references_stand_in_one_table(tmp_path):
     shown = str(tables.strategies(study(tmp_path, change=0.05)))
-    for name in ("none", "adversarial", "constant: the mean inverse", "affine: c₀I + c₁A", "polynomial in A, degree 10",
-                 "Newton-Schulz, 20 iterations", "LU in float64"):
+    for name in (
+        "none",
+        "adversarial",
+        "constant: the mean inverse",
+        "affine: c₀I + c₁A",
+        "polynomial in A, degree 10",
+        "Newton-Schulz, 20 iterations",
+        "LU in float64",
+    ):
         assert f">{name}</th>" in shown
     assert "+5.0\u202f%" in shown and "published" not in shown, "published figures are of another n"
 
 
 def test_optimisation_steps_stand_beside_the_published_ones(tmp_path):
     for strategy, mse in (("none", 0.01), ("adversarial", 0.02)):
-        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, n=20, mse=[mse] * 3, mse_harder=[20 * mse] * 3))
+        write_notebook(
+            tmp_path / f"{strategy}.ipynb", make_record(strategy, n=20, mse=[mse] * 3, mse_harder=[20 * mse] * 3)
+        )
     rows = BeautifulSoup(str(tables.optimisation(gather(tmp_path))), "html.parser").find_all("tr")
     cells = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows]
     # the synthetic error at k landscape steps a level is mse (1 + 1 / (k + 1)); ten levels
@@ -239,8 +338,12 @@ def test_every_seed_leads_to_its_run(tmp_path):
 
 def test_the_data_in_the_page_are_the_scores(tmp_path):
     found = study(tmp_path, change=0.05)
-    files = {name: base64.b64decode(data).decode() for name, data in
-             re.findall(r'download="([^"]*)" href="data:[^;]*;base64,([^"]*)"', str(tables.downloads(found)))}
+    files = {
+        name: base64.b64decode(data).decode()
+        for name, data in re.findall(
+            r'download="([^"]*)" href="data:[^;]*;base64,([^"]*)"', str(tables.downloads(found))
+        )
+    }
     assert set(files) == {"scores.csv", "comparisons.csv", "references.csv", "records.json"}
     assert len(files["scores.csv"].splitlines()) == 1 + 2 * 10 * 2
     data = json.loads(files["records.json"])
@@ -252,7 +355,9 @@ def test_the_data_in_the_page_are_the_scores(tmp_path):
 
 
 def without_pictures(record):
-    return record | {"results": {name: part for name, part in record["results"].items() if name not in ("forming", "worst")}}
+    return record | {
+        "results": {name: part for name, part in record["results"].items() if name not in ("forming", "worst")}
+    }
 
 
 def test_heavy_curves_stay_out_and_the_data_say_so(monkeypatch):
@@ -263,16 +368,37 @@ def test_heavy_curves_stay_out_and_the_data_say_so(monkeypatch):
 
 # --- odd records ---------------------------------------------------------------------------------------------------
 
+
 def everything(found) -> str:
     """All that the notebook shows."""
-    parts = [tables.answer(found), figures.headline(found), tables.beside(found), tables.strategies(found), figures.seeds(found),
-             tables.published(found), figures.differences(found), tables.pairs(found)]
+    parts = [
+        tables.answer(found),
+        figures.headline(found),
+        tables.beside(found),
+        tables.strategies(found),
+        figures.seeds(found),
+        tables.published(found),
+        figures.differences(found),
+        tables.pairs(found),
+    ]
     for name in ("learning", "thinking", "conditions", "ladder", "solving", "mining"):
         parts += [getattr(observations, name)(found), getattr(figures, name)(found)]
-    parts += [products.say(found), products.reached(found), products.prices(found), products.elsewhere(found), products.seeds(found)]
+    parts += [
+        products.say(found),
+        products.reached(found),
+        products.prices(found),
+        products.elsewhere(found),
+        products.seeds(found),
+    ]
     parts += [tables.optimisation(found)]
     parts += [gallery.forming(found), gallery.worst(found)]
-    parts += [tables.provenance(found), tables.settings(found), tables.seeds(found), tables.gaps(found), tables.downloads(found)]
+    parts += [
+        tables.provenance(found),
+        tables.settings(found),
+        tables.seeds(found),
+        tables.gaps(found),
+        tables.downloads(found),
+    ]
     return "\n".join(parts)
 
 
@@ -282,14 +408,18 @@ ODD = {
     "one seed": [make_record(seeds=[3]), make_record("random", seeds=[3])],
     "scores of zero": [make_record(mse=[0, 0, 0], mse_harder=[0, 0, 0]), make_record("adversarial", mse=[0, 0, 0])],
     "equal scores": [make_record(mse=[1.0] * 3), make_record("adversarial", mse=[1.0] * 3)],
-    "no score": [make_record(mse=[0.0] * 3) | {"results": make_record()["results"] | {
-        "same": make_record()["results"]["same"] | {"mse": [None] * 3}}}],
+    "no score": [
+        make_record(mse=[0.0] * 3)
+        | {"results": make_record()["results"] | {"same": make_record()["results"]["same"] | {"mse": [None] * 3}}}
+    ],
     "another n": [make_record(n=4), make_record("random", n=5)],
     "n beyond bounds": [make_record(n=10**40)],
     "n of 0": [make_record(n=0)],
     "settings of any kind": [make_record(landscape_steps=[1, {"a": 2}], extra={"x": [1]}, long="y" * 10_000)],
     "characters that XML forbids": [make_record("a\x00\x08\u202eb\ud800"), make_record("none")],
-    "three energies": [make_record(s, energy=e) for e in ("residual", "mlp", "bilinear") for s in ("none", "adversarial")],
+    "three energies": [
+        make_record(s, energy=e) for e in ("residual", "mlp", "bilinear") for s in ("none", "adversarial")
+    ],
 }
 
 
@@ -313,18 +443,27 @@ def test_energies_come_in_the_studys_order_each_with_a_verdict(tmp_path):
     found = gather(tmp_path)
     assert found.energies == ["mlp", "bilinear", "residual"]
     same, harder, *each = verdict(found).splitlines()
-    assert same == "On problems as in training, adversarial mining has no answer yet with mlp and bilinear and residual." and len(each) == 3
+    assert (
+        same == "On problems as in training, adversarial mining has no answer yet with mlp and bilinear and residual."
+        and len(each) == 3
+    )
     assert harder == same.replace("problems as in training", "harder problems")
-    assert each[0] not in str(tables.answer(found)) and each[0].partition(":")[0] in str(tables.beside(found)), "the first screen has room for the sum alone"
+    assert each[0] not in str(tables.answer(found)) and each[0].partition(":")[0] in str(tables.beside(found)), (
+        "the first screen has room for the sum alone"
+    )
 
 
 def test_in_short_energies_with_one_outcome_stand_together(tmp_path):
     for energy, change in {"mlp": 1.05, "bilinear": 1.05, "residual": 0.9}.items():
         for strategy, factor in {"none": 1.0, "adversarial": change}.items():
             mse = [factor * (0.01 + 1e-5 * ((3 * seed) % 7)) for seed in range(6)]
-            write_notebook(tmp_path / f"{strategy}-{energy}.ipynb", make_record(strategy, seeds=range(6), energy=energy, mse=mse))
-    assert verdict(gather(tmp_path)).splitlines()[0] == ("On problems as in training, adversarial mining hurts (+5.0\u202f%) with mlp and bilinear; "
-                                                         "helps (−10\u202f%) with residual.")
+            write_notebook(
+                tmp_path / f"{strategy}-{energy}.ipynb", make_record(strategy, seeds=range(6), energy=energy, mse=mse)
+            )
+    assert verdict(gather(tmp_path)).splitlines()[0] == (
+        "On problems as in training, adversarial mining hurts (+5.0\u202f%) with mlp and bilinear; "
+        "helps (−10\u202f%) with residual."
+    )
 
 
 def test_a_study_of_another_strategy_is_about_that_one(tmp_path):
@@ -344,12 +483,17 @@ def test_a_dearer_strategy_is_seen_at_equal_cost(tmp_path):
     for strategy, price in {"none": 0.01, "adversarial": 0.02}.items():
         record = make_record(strategy, seeds=range(6))
         record["provenance"]["seconds_per_step"] = price
-        record["curves"] |= {"mse_step": [100, 500], "mse_same": [[0.04] * 6, [0.02 if strategy == "none" else 0.012] * 6]}
+        record["curves"] |= {
+            "mse_step": [100, 500],
+            "mse_same": [[0.04] * 6, [0.02 if strategy == "none" else 0.012] * 6],
+        }
         write_notebook(tmp_path / f"{strategy}.ipynb", record)
     texts = details(gather(tmp_path), "mlp")
     # at step 250 adversarial is at 0.04 - 0.028 * 150 / 400 = 0.0295 (+47.5 %), against 0.02
-    assert ("For the price of all steps of none, adversarial takes 250; its error on the problems of the learning curve is then "
-            "+47\u202f% against none's at the end, and lower in 0 of 6 seeds.") in texts
+    assert (
+        "For the price of all steps of none, adversarial takes 250; its error on the problems of the learning curve is then "
+        "+47\u202f% against none's at the end, and lower in 0 of 6 seeds."
+    ) in texts
 
 
 def test_steps_of_different_sizes_have_no_common_price(tmp_path):
@@ -366,9 +510,15 @@ def test_steps_of_different_sizes_have_no_common_price(tmp_path):
 def test_the_figures_of_others_are_compared(tmp_path):
     for strategy, factor in {"none": 1.0, "random": 0.9, "adversarial": 1.05}.items():
         mse = [factor * (0.01 + 1e-5 * seed) for seed in range(6)]
-        write_notebook(tmp_path / f"{strategy}.ipynb", make_record(strategy, seeds=range(6), n=20, mse=mse, mse_harder=[20 * m for m in mse], train_steps=700))
+        write_notebook(
+            tmp_path / f"{strategy}.ipynb",
+            make_record(strategy, seeds=range(6), n=20, mse=mse, mse_harder=[20 * m for m in mse], train_steps=700),
+        )
     prior, ired = reproduced(gather(tmp_path))
-    assert "random +0.40\u202f%, adversarial +0.88\u202f%" in prior and "after 700 steps, in the same direction for adversarial alone: random −10\u202f%" in prior
+    assert (
+        "random +0.40\u202f%, adversarial +0.88\u202f%" in prior
+        and "after 700 steps, in the same direction for adversarial alone: random −10\u202f%" in prior
+    )
     assert "same −2.1\u202f%, harder −2.4\u202f%" in ired and "here: same +5.0\u202f%" in ired
 
 
@@ -377,7 +527,10 @@ def test_runs_on_devices_with_random_numbers_of_their_own_are_not_paired(tmp_pat
     record = make_record("random", seeds=TEN)
     record["provenance"] |= {"device": "cuda", "machine": record["provenance"]["machine"] | {"gpu": "NVIDIA H100"}}
     write_notebook(tmp_path / "random.ipynb", record)
-    assert "mlp: the runs drew their problems on different devices (NVIDIA H100, cpu), whose random numbers differ: seeds are not paired." in missing(gather(tmp_path))
+    assert (
+        "mlp: the runs drew their problems on different devices (NVIDIA H100, cpu), whose random numbers differ: seeds are not paired."
+        in missing(gather(tmp_path))
+    )
 
 
 def test_one_name_with_two_codes_is_two_strategies(tmp_path):
@@ -391,17 +544,26 @@ def test_one_name_with_two_codes_is_two_strategies(tmp_path):
 
 # --- hostile records -----------------------------------------------------------------------------------------------
 
+
 def hostile_records() -> dict[str, dict]:
     """A record for each place that foreign text can come from: file name -> record."""
+
     def attack(place):
         return ATTACK.format(place, place)
 
-    made = {"names.ipynb": make_record(attack("strategy"), seeds=(0, 1, 2)),
-            "energy.ipynb": make_record("none", energy=attack("energy")),
-            "formula.ipynb": make_record("$\\frac{1}{0$ {{7*7}} {0.__class__}"),
-            "params.ipynb": make_record("random", precision=attack("precision"), device=attack("param device"),
-                                        checkpoint_dir=attack("folder"), **{attack("key"): attack("value")}),
-            "spreadsheet.ipynb": make_record('=HYPERLINK("http://evil.example")')}
+    made = {
+        "names.ipynb": make_record(attack("strategy"), seeds=(0, 1, 2)),
+        "energy.ipynb": make_record("none", energy=attack("energy")),
+        "formula.ipynb": make_record("$\\frac{1}{0$ {{7*7}} {0.__class__}"),
+        "params.ipynb": make_record(
+            "random",
+            precision=attack("precision"),
+            device=attack("param device"),
+            checkpoint_dir=attack("folder"),
+            **{attack("key"): attack("value")},
+        ),
+        "spreadsheet.ipynb": make_record('=HYPERLINK("http://evil.example")'),
+    }
     for seed, name in enumerate(("git_commit", "anm", "python", "torch", "device", "started", "host", "cpu", "gpu")):
         made[f"{name}.ipynb"] = make_record("none", seeds=[seed])
         origin = made[f"{name}.ipynb"]["provenance"]
@@ -437,7 +599,20 @@ def test_a_record_is_data_never_markup(hostile_page):
         address = element.attrs.get("href", "#")
         assert address.startswith(("#", "./", "data:")), address
     text = soup.get_text()
-    for place in ("strategy", "energy", "precision", "key", "value", "torch", "device", "started", "host", "gpu", "ename", "error"):
+    for place in (
+        "strategy",
+        "energy",
+        "precision",
+        "key",
+        "value",
+        "torch",
+        "device",
+        "started",
+        "host",
+        "gpu",
+        "ename",
+        "error",
+    ):
         assert f"pwned('{place}')" in text, f"{place} should show as text"
     assert soup.find(title=ATTACK.format("git_commit", "git_commit")), "a commit is cut short; hovering shows it whole"
     assert "{{7*7}} {0.__class__}" in text and "$\\frac{1}{0$" in text
@@ -445,12 +620,16 @@ def test_a_record_is_data_never_markup(hostile_page):
 
 # --- the page ------------------------------------------------------------------------------------------------------
 
+
 def test_the_page_and_its_notebook_are_written(clean_page):
     text = clean_page.read_text()
     assert clean_page.name == "summary.html" and len(text) < 5_000_000
-    assert sorted(p.name for p in clean_page.parent.iterdir() if "summary" in p.name) == ["summary.analysis.ipynb", "summary.html"]
+    assert sorted(p.name for p in clean_page.parent.iterdir() if "summary" in p.name) == [
+        "summary.analysis.ipynb",
+        "summary.html",
+    ]
     kept = nbformat.read(clean_page.with_name("summary.analysis.ipynb"), as_version=4)
-    assert any("runs = \".\"" in cell.source for cell in kept.cells)
+    assert any('runs = "."' in cell.source for cell in kept.cells)
     assert verdict(gather(clean_page.parent)).split(":")[0] in text and "loss is not finite at step 3" in text
     assert text.index("mining hurts") < text.index("<figure") < text.index("<nav")
 
@@ -475,6 +654,7 @@ def test_a_missing_folder_is_an_error_that_names_it(tmp_path):
 
 # --- in a browser --------------------------------------------------------------------------------------------------
 
+
 @pytest.fixture(scope="session")
 def browser(chromium):
     try:
@@ -482,9 +662,18 @@ def browser(chromium):
     except ImportError:
         missing_tool("playwright is not installed: pip install -e '.[test]'")
     with sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=chromium, args=[
-            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"])
+        yield driver.chromium.launch(
+            executable_path=chromium,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
 
 
 @pytest.fixture
@@ -584,6 +773,7 @@ def test_axe_finds_nothing(clean_page, look, width, scheme):
 
 # --- the notebook --------------------------------------------------------------------------------------------------
 
+
 def test_the_notebook_is_a_story_without_code_that_belongs_elsewhere():
     kept = nbformat.read(NOTEBOOKS / "analysis.ipynb", as_version=4)
     for cell in kept.cells:
@@ -596,7 +786,20 @@ def test_the_notebook_is_a_story_without_code_that_belongs_elsewhere():
 def test_the_notebook_shows_everything():
     source = (NOTEBOOKS / "analysis.py").read_text()
     for module in (figures, tables, observations, products, gallery):
-        public = [name for name, value in vars(module).items()
-                  if callable(value) and value.__module__ == module.__name__ and not name.startswith(("_", "to_"))]
-        for name in set(public) - {"lines", "paired", "energies", "milestones", "shown", "spread", "when", "matrix", "mean_square"}:
+        public = [
+            name
+            for name, value in vars(module).items()
+            if callable(value) and value.__module__ == module.__name__ and not name.startswith(("_", "to_"))
+        ]
+        for name in set(public) - {
+            "lines",
+            "paired",
+            "energies",
+            "milestones",
+            "shown",
+            "spread",
+            "when",
+            "matrix",
+            "mean_square",
+        }:
             assert f"{module.__name__.rpartition('.')[2]}.{name}(study)" in source, name

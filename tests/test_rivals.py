@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from anm.matrices import OFFSETS, frozen_problems
-from anm.rivals import conjugate_gradients, errors_on, fitted_range, lu, newton_schulz_best, newton_schulz_fitted, rival_table
+from anm.rivals import (
+    conjugate_gradients,
+    errors_on,
+    fitted_range,
+    lu,
+    newton_schulz_best,
+    newton_schulz_fitted,
+    rival_table,
+)
 
 
 def diagonal(*eigenvalues):
@@ -39,7 +47,11 @@ def test_conjugate_gradients_need_as_many_steps_as_there_are_eigenvalues():
     rotation, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))
     turned = (rotation @ A[0] @ rotation.T)[None].astype(np.float32)
     found = dict(conjugate_gradients(turned))
-    assert np.abs(found[1][0] @ turned[0] - np.eye(4)).max() > 1e-2 > 1e3 * np.abs(found[2][0] @ turned[0] - np.eye(4)).max()
+    assert (
+        np.abs(found[1][0] @ turned[0] - np.eye(4)).max()
+        > 1e-2
+        > 1e3 * np.abs(found[2][0] @ turned[0] - np.eye(4)).max()
+    )
 
 
 def test_lu_is_the_float32_limit():

@@ -40,7 +40,9 @@ def test_rows_get_the_constant_of_their_own_level():
     schedule, t = Schedule(5), torch.tensor([[0, 4, 2], [3, 3, 1]])
     at = schedule.at("alpha_bar", t)
     assert at.shape == (2, 3, 1, 1)
-    assert torch.equal(at[..., 0, 0], torch.stack([torch.stack([schedule.alpha_bar[k] for k in row]) for row in t.tolist()]))
+    assert torch.equal(
+        at[..., 0, 0], torch.stack([torch.stack([schedule.alpha_bar[k] for k in row]) for row in t.tolist()])
+    )
 
 
 def test_noised_by_hand():
@@ -66,6 +68,6 @@ def test_picking_levels_is_the_product_with_one_hot_rows_and_so_is_its_gradient(
     picked, expected = Pick.apply(table, t), one_hot(t, levels).double() @ table
     assert torch.equal(picked, expected)
     weight = torch.randn_like(picked)
-    found, = torch.autograd.grad((picked * weight).sum(), table)
-    known, = torch.autograd.grad((expected * weight).sum(), table)
+    (found,) = torch.autograd.grad((picked * weight).sum(), table)
+    (known,) = torch.autograd.grad((expected * weight).sum(), table)
     torch.testing.assert_close(found, known, rtol=1e-12, atol=1e-12)

@@ -56,7 +56,9 @@ class Cluster:
         return path.read_text() if path.exists() else ""
 
     def wait_for_log(self, words, job, task=0, seconds=600) -> str:
-        return self.node.wait_for(lambda: words in self.log(job, task) and self.log(job, task), f"no {words!r} in the log", seconds)
+        return self.node.wait_for(
+            lambda: words in self.log(job, task) and self.log(job, task), f"no {words!r} in the log", seconds
+        )
 
     def path(self, study, strategy) -> Path:
         return self.project / "reports" / study / f"{strategy.replace(':', '.')}-mlp.ipynb"
@@ -69,7 +71,10 @@ class Cluster:
                 values = process.environ()
             except psutil.Error:
                 continue
-            if str(job) in (values.get("SLURM_ARRAY_JOB_ID"), values.get("SLURM_JOB_ID")) and values.get("SLURM_CONF") == self.node.env["SLURM_CONF"]:
+            if (
+                str(job) in (values.get("SLURM_ARRAY_JOB_ID"), values.get("SLURM_JOB_ID"))
+                and values.get("SLURM_CONF") == self.node.env["SLURM_CONF"]
+            ):
                 found.append(process)
         return found
 
@@ -132,7 +137,9 @@ def test_submitting_again_runs_nothing_again(cluster, array):
 
 
 def test_a_gpu_that_torch_cannot_see_ends_the_job_with_the_cure(cluster):
-    job = cluster.submit("nogpu", "--strategy", "none", "-f", "params/tiny.yaml", "-p", "device", "auto", sbatch=("--array=0",))
+    job = cluster.submit(
+        "nogpu", "--strategy", "none", "-f", "params/tiny.yaml", "-p", "device", "auto", sbatch=("--array=0",)
+    )
     assert cluster.finish(job) == {f"{job}_0": "FAILED 2:0"}
     cluster.drop_report(job)
     assert "gave this job a GPU" in cluster.log(job) and "--gres=none" in cluster.log(job)
@@ -201,10 +208,12 @@ def strike(cluster, job, leg):
     """Moves the time limit so close, once this leg trains, that the job is told; waits until it is back in the queue."""
     cluster.wait_for_log(f"leg {leg}", job)
     log = cluster.log(job)
-    cluster.node.wait_for(lambda: "ms/step" in cluster.log(job)[len(log):], "no training", 600)
+    cluster.node.wait_for(lambda: "ms/step" in cluster.log(job)[len(log) :], "no training", 600)
     minutes = int(re.search(r"RunTime=00:(\d+)", cluster.node.call("scontrol", "show", "job", str(job))).group(1)) + 2
     cluster.node.call("scontrol", "update", f"jobid={job}_0", f"timelimit={minutes}")
-    cluster.node.wait_for(lambda: cluster.log(job).count("goes back to the queue") == leg, "no notice of the limit", 300)
+    cluster.node.wait_for(
+        lambda: cluster.log(job).count("goes back to the queue") == leg, "no notice of the limit", 300
+    )
     cluster.node.wait_for(lambda: "PENDING" in cluster.node.states(job)[f"{job}_0"], "not requeued", 120)
     cluster.node.call("scontrol", "update", f"jobid={job}_0", "timelimit=60")
 
@@ -213,7 +222,9 @@ def test_a_time_limit_that_strikes_twice_leaves_the_undisturbed_result(cluster):
     long = ("--strategy", "own:slow", "-f", "params/tiny.yaml", "-p", "train_steps", "800")
     job = cluster.submit("limited", *long, sbatch=(*CPU, "--array=0", "--signal=B:USR2@120"))
     command = [sys.executable, "-m", "anm.study", "run", "--study", "unlimited", *long]
-    with subprocess.Popen(command, cwd=cluster.project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as unlimited:
+    with subprocess.Popen(
+        command, cwd=cluster.project, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as unlimited:
         strike(cluster, job, leg=1)
         strike(cluster, job, leg=2)
         assert cluster.finish(job) == {f"{job}_0": "COMPLETED 0:0"}, cluster.log(job)
@@ -234,8 +245,14 @@ def test_a_time_limit_that_strikes_twice_leaves_the_undisturbed_result(cluster):
 def broken(cluster):
     """An array of three of which the second fails, submitted with --wait; its number and sbatch's exit code."""
     options = ["--strategy", "none", "own:broken", "random", "-f", "params/tiny.yaml", "-p", "train_steps", "5"]
-    waiting = subprocess.run(["sbatch", "--wait", "--parsable", *CPU, SCRIPT, "--study", "broken", *options],
-                             cwd=cluster.project, env=cluster.node.env, capture_output=True, text=True, timeout=900)
+    waiting = subprocess.run(
+        ["sbatch", "--wait", "--parsable", *CPU, SCRIPT, "--study", "broken", *options],
+        cwd=cluster.project,
+        env=cluster.node.env,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     return int(waiting.stdout), waiting.returncode
 
 
@@ -280,7 +297,9 @@ def small_disks(cluster):
         for name, options in (("full", "size=2m"), ("frozen", "ro")):
             folder = cluster.project / name
             folder.mkdir()
-            done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+            done = subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
+            )
             if done.returncode:
                 missing(f"no small disk can be mounted: {done.stderr.strip()}")
             mounted.append(folder)
@@ -291,18 +310,33 @@ def small_disks(cluster):
 
 
 BAD = {
-    "no parameter file": (["--study", "absent"], "there is no params/absent.yaml; write it, or give a file of parameters with -f"),
+    "no parameter file": (
+        ["--study", "absent"],
+        "there is no params/absent.yaml; write it, or give a file of parameters with -f",
+    ),
     "unknown strategy": (["--study", "tiny", "--strategy", "adversial"], "Did you mean 'adversarial'?"),
-    "array too small": (["--study", "tiny"], "this study has 3 runs (none-mlp, random-mlp, adversarial-mlp); submit it with --array=0-2"),
-    "full disk": (["--study", "tiny", "--strategy", "none", "--reports", "full"], "2 MiB free, and the run needs about 20 MiB there; delete what is old"),
-    "read-only reports": (["--study", "tiny", "--strategy", "none", "--reports", "frozen"], "must be a folder that can be written to (Read-only file system)"),
+    "array too small": (
+        ["--study", "tiny"],
+        "this study has 3 runs (none-mlp, random-mlp, adversarial-mlp); submit it with --array=0-2",
+    ),
+    "full disk": (
+        ["--study", "tiny", "--strategy", "none", "--reports", "full"],
+        "2 MiB free, and the run needs about 20 MiB there; delete what is old",
+    ),
+    "read-only reports": (
+        ["--study", "tiny", "--strategy", "none", "--reports", "frozen"],
+        "must be a folder that can be written to (Read-only file system)",
+    ),
 }
 
 
 @pytest.fixture(scope="module")
 def refused(cluster, small_disks):
     """The array jobs of all bad inputs, submitted at once."""
-    return {case: cluster.node.sbatch(*CPU, "--array=0", SCRIPT, *options, cwd=cluster.project) for case, (options, _) in BAD.items()}
+    return {
+        case: cluster.node.sbatch(*CPU, "--array=0", SCRIPT, *options, cwd=cluster.project)
+        for case, (options, _) in BAD.items()
+    }
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -329,5 +363,9 @@ def test_the_node_leaves_nothing_behind(tmp_path):
         job = node.sbatch("--output=/dev/null", "--wrap", "sleep 300", cwd=tmp_path)
         node.wait_for(lambda: "RUNNING" in node.states(job)[str(job)], "the job does not start", 20)
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
-    here = [process for process in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(process.info["cmdline"] or ())]
+    here = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(tmp_path) in " ".join(process.info["cmdline"] or ())
+    ]
     assert not here

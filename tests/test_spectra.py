@@ -49,6 +49,9 @@ def test_sparse_problems_are_sparse_laplacians():
 
 def test_covariances_are_of_the_data():
     A = spectrum_problems("covariance", 20, 50).A
-    assert torch.diagonal(A, dim1=1, dim2=2).mean().item() == pytest.approx(1 + RIDGE, abs=0.1) and digits().shape == (1797, 61)
+    assert torch.diagonal(A, dim1=1, dim2=2).mean().item() == pytest.approx(1 + RIDGE, abs=0.1) and digits().shape == (
+        1797,
+        61,
+    )
     with pytest.raises(ValueError, match="n = 62: the data set has only 61 columns"):
         spectrum_problems("covariance", 62, 1)

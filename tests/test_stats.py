@@ -9,7 +9,17 @@ import pytest
 from scipy import stats as scipy_stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from anm.stats import compare, geometric_ratio, holm, lowest_holm, mean_interval, score_table, sign_flip_p, summarise, tost_p
+from anm.stats import (
+    compare,
+    geometric_ratio,
+    holm,
+    lowest_holm,
+    mean_interval,
+    score_table,
+    sign_flip_p,
+    summarise,
+    tost_p,
+)
 
 # 4 seeds x 2 strategies: differences 1, 3, 5, -1; mean 2
 FOUR = {"none": {0: 10.0, 1: 20.0, 2: 30.0, 3: 40.0}, "random": {0: 11.0, 1: 23.0, 2: 35.0, 3: 39.0}}
@@ -20,14 +30,18 @@ def by_seed(values):
 
 
 def one_row(scores, **options):
-    row, = compare(scores, **options).to_dict("records")
+    (row,) = compare(scores, **options).to_dict("records")
     return row
 
 
 def test_four_by_two_by_hand():
     row = one_row(FOUR)
     assert (row["strategy"], row["against"], row["n_seeds"], row["missing"]) == ("random", "none", 4, ())
-    assert row["mean_difference"] == 2 and row["relative"] == pytest.approx(2 / 25) and row["margin"] == pytest.approx(0.25)
+    assert (
+        row["mean_difference"] == 2
+        and row["relative"] == pytest.approx(2 / 25)
+        and row["margin"] == pytest.approx(0.25)
+    )
     # of 16 choices of sign for 1, 3, 5, 1 three sum to 8 or more: none minus, either 1 minus; and three to -8 or less
     assert row["p"] == pytest.approx(6 / 16) and row["p_holm"] == row["p"]
     assert -1 <= row["ci_low"] < 2 < row["ci_high"] <= 5
@@ -46,7 +60,10 @@ def test_pairs_with_the_baseline_come_first_and_a_difference_is_strategy_minus_a
     scores = {"adversarial": by_seed([3.0, 3, 3]), "random": by_seed([2.0, 2, 2]), "none": by_seed([1.0, 1, 1])}
     result = compare(scores)
     assert list(zip(result["strategy"], result["against"], result["mean_difference"])) == [
-        ("adversarial", "none", 2), ("random", "none", 1), ("random", "adversarial", -1)]
+        ("adversarial", "none", 2),
+        ("random", "none", 1),
+        ("random", "adversarial", -1),
+    ]
 
 
 @pytest.mark.parametrize("seeds, floor", [(5, 0.0625), (6, 0.03125), (10, 0.001953125)])
@@ -80,8 +97,10 @@ def test_holm_by_hand():
 def test_holm_runs_over_all_pairs_of_a_comparison():
     random = np.random.default_rng(1)
     base = random.normal(10, 1, 8)
-    scores = {name: by_seed(base + shift + 0.1 * random.normal(size=8))
-              for name, shift in [("none", 0), ("random", 1), ("adversarial", 0.02)]}
+    scores = {
+        name: by_seed(base + shift + 0.1 * random.normal(size=8))
+        for name, shift in [("none", 0), ("random", 1), ("adversarial", 0.02)]
+    }
     result = compare(scores)
     assert list(result["p_holm"]) == pytest.approx(list(holm(result["p"].to_numpy())))
     assert result["p_holm"][0] == pytest.approx(3 / 128) and list(result["significant"]) == [True, False, True]
@@ -166,7 +185,12 @@ def test_missing_and_lost_seeds_are_left_out_and_named():
 
 def test_no_seed_in_common():
     row = one_row({"none": {0: 1.0}, "random": {1: 1.0}})
-    assert row["n_seeds"] == 0 and math.isnan(row["mean_difference"]) and math.isnan(row["p"]) and math.isnan(row["p_holm"])
+    assert (
+        row["n_seeds"] == 0
+        and math.isnan(row["mean_difference"])
+        and math.isnan(row["p"])
+        and math.isnan(row["p_holm"])
+    )
     assert not row["significant"] and not row["equivalent"]
 
 
@@ -174,7 +198,12 @@ def test_without_the_baseline_the_others_are_still_compared():
     scores = {"random": by_seed(range(1, 8)), "adversarial": by_seed(range(2, 9))}
     row = one_row(scores)
     assert row["mean_difference"] == 1 and row["significant"]
-    assert math.isnan(row["relative"]) and math.isnan(row["margin"]) and math.isnan(row["p_tost"]) and not row["equivalent"]
+    assert (
+        math.isnan(row["relative"])
+        and math.isnan(row["margin"])
+        and math.isnan(row["p_tost"])
+        and not row["equivalent"]
+    )
 
 
 def test_nothing_to_compare():
@@ -215,6 +244,8 @@ def test_a_geometric_ratio_weighs_seeds_alike():
 def test_the_lowest_adjusted_p_is_that_of_the_floor_among_the_others():
     p, seeds = np.array([0.002, 0.5, np.nan, 0.04]), np.array([10, 6, 0, 8])
     lowest = lowest_holm(p, seeds)
-    assert lowest[:2] == pytest.approx([3 * 2 / 2**10, 2 * 2 / 2**6]) and np.isnan(lowest[2])  # the second is next after 0.002, and takes the factor 2
+    assert lowest[:2] == pytest.approx([3 * 2 / 2**10, 2 * 2 / 2**6]) and np.isnan(
+        lowest[2]
+    )  # the second is next after 0.002, and takes the factor 2
     assert lowest[3] == pytest.approx(2 * 2 / 2**8)
     assert lowest_holm(np.full(9, 0.5), np.full(9, 6)).min() == pytest.approx(9 * 2 / 2**6)

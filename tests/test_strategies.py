@@ -20,11 +20,31 @@ from anm.streams import Streams
 from anm.trainer import Training
 
 TRAIN = Path(__file__).parents[1] / "notebooks" / "train.ipynb"
-CATALOGUE = ["none", "random", "adversarial", "random_matched", "conditional_nce", "ascent", "in_batch", "hardest_of_k",
-             "langevin", "replay", "pgd", "mixture"]
+CATALOGUE = [
+    "none",
+    "random",
+    "adversarial",
+    "random_matched",
+    "conditional_nce",
+    "ascent",
+    "in_batch",
+    "hardest_of_k",
+    "langevin",
+    "replay",
+    "pgd",
+    "mixture",
+]
 # For each setting that only some strategies use, a value that none of the tests' other settings has.
-OTHER = {"mining_opt_steps": 5, "mining_noise_scale": 1.5, "candidates": 2, "ball_radius": 0.3, "langevin_noise": 0.2,
-         "replay_size": 11, "replay_fresh": 0.9, "mixture": "random:1.0"}
+OTHER = {
+    "mining_opt_steps": 5,
+    "mining_noise_scale": 1.5,
+    "candidates": 2,
+    "ball_radius": 0.3,
+    "langevin_noise": 0.2,
+    "replay_size": 11,
+    "replay_fresh": 0.9,
+    "mixture": "random:1.0",
+}
 
 
 def drawn(folder, **settings):
@@ -38,7 +58,10 @@ def negatives(strategy, mine):
 
 def test_the_catalogue_is_all_there_is():
     assert set(CATALOGUE) == set(CHOICES["strategy"])
-    assert all("Source" in CHOICES["strategy"][name].__doc__ for name in ("conditional_nce", "hardest_of_k", "langevin", "replay", "pgd"))
+    assert all(
+        "Source" in CHOICES["strategy"][name].__doc__
+        for name in ("conditional_nce", "hardest_of_k", "langevin", "replay", "pgd")
+    )
 
 
 @pytest.mark.parametrize("strategy", [name for name in CATALOGUE if name != "none"])
@@ -57,7 +80,9 @@ def test_a_matched_random_matrix_has_the_answer_s_scale_and_nothing_else_of_it(t
 
 
 def test_conditional_nce_is_adversarial_before_it_descends(tmp_path):
-    before, after = (negatives(name, drawn(tmp_path, mining_opt_steps=0)) for name in ("conditional_nce", "adversarial"))
+    before, after = (
+        negatives(name, drawn(tmp_path, mining_opt_steps=0)) for name in ("conditional_nce", "adversarial")
+    )
     assert torch.equal(before, after)
     assert torch.equal(negatives("conditional_nce", drawn(tmp_path, mining_opt_steps=7)), before)
     assert not torch.allclose(negatives("adversarial", drawn(tmp_path, mining_opt_steps=2)), before)
@@ -107,7 +132,9 @@ def test_batch_hard_passes_over_candidates_that_are_right(tmp_path):
     mine = drawn(tmp_path, batch_size=3, candidates=2, answer_bound=100)
     lowest = negatives("hardest_of_k", mine)
     wrongness = residual(mine.A, lowest)
-    filtered = drawn(tmp_path, batch_size=3, candidates=2, answer_bound=100, false_negative_residual=float(wrongness.max()) * 1.01)
+    filtered = drawn(
+        tmp_path, batch_size=3, candidates=2, answer_bound=100, false_negative_residual=float(wrongness.max()) * 1.01
+    )
     other = negatives("hardest_of_k", filtered)
     all_right = ~torch.stack([filtered.wrong(other_answers(filtered, shift)) for shift in (1, 2)]).any(0)
     changed = (other != lowest).flatten(2).any(-1)
@@ -137,7 +164,9 @@ def test_langevin_walks_sample_the_density_of_a_level(tmp_path):
 
 
 def test_a_pgd_negative_stays_inside_its_ball_and_seeks_low_energy(tmp_path):
-    far, near, start = (drawn(tmp_path, ball_radius=0.02, answer_bound=100, mining_opt_steps=steps) for steps in (1, 10, 0))
+    far, near, start = (
+        drawn(tmp_path, ball_radius=0.02, answer_bound=100, mining_opt_steps=steps) for steps in (1, 10, 0)
+    )
     with torch.no_grad():
         reached = [mine.energy(negatives("pgd", mine)) for mine in (start, far, near)]
         for mine in (start, far, near):
@@ -210,7 +239,9 @@ def test_a_mixture_logs_what_all_its_parts_measure(tmp_path):
     for name in ("adversarial", "ascent"):
         negatives(name, one := drawn(tmp_path))
         apart[name] = one.measured["accepted"]
-    assert torch.equal(mine.measured["accepted"], torch.cat([apart["adversarial"][:, :12], apart["ascent"][:, 12:]], dim=1))
+    assert torch.equal(
+        mine.measured["accepted"], torch.cat([apart["adversarial"][:, :12], apart["ascent"][:, 12:]], dim=1)
+    )
     mine = drawn(tmp_path, mixture="adversarial:0.3,random:0.7")
     negatives("mixture", mine)
     assert not mine.measured

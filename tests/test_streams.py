@@ -49,11 +49,20 @@ def test_a_state_of_another_stack_is_not_taken():
 
 def test_the_distributions():
     streams = Streams((3, 4), CPU)
-    normal, uniform, integers = streams.normal("noise", 50_000), streams.uniform("problems", 50_000), streams.integers("noise", 10, 50_000)
+    normal, uniform, integers = (
+        streams.normal("noise", 50_000),
+        streams.uniform("problems", 50_000),
+        streams.integers("noise", 10, 50_000),
+    )
     for row in normal:
         assert abs(row.mean()) < 0.02 and abs(row.std() - 1) < 0.02
     for row in uniform:
-        assert -1 <= row.min() < -0.999 and 0.999 < row.max() < 1 and abs(row.mean()) < 0.01 and abs(row.square().mean() - 1 / 3) < 0.01
+        assert (
+            -1 <= row.min() < -0.999
+            and 0.999 < row.max() < 1
+            and abs(row.mean()) < 0.01
+            and abs(row.square().mean() - 1 / 3) < 0.01
+        )
     for row in integers:
         assert row.dtype == torch.int64 and torch.bincount(row).tolist() == pytest.approx([5000] * 10, abs=350)
     assert normal.dtype == uniform.dtype == torch.float32 and normal.shape == (2, 50_000)

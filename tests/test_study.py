@@ -24,8 +24,15 @@ def project(tmp_path_factory):
 
 
 def start(project, *arguments):
-    return psutil.Popen([sys.executable, "-m", "anm.study", *arguments], cwd=project, env=environment(), text=True,
-                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return psutil.Popen(
+        [sys.executable, "-m", "anm.study", *arguments],
+        cwd=project,
+        env=environment(),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def call(project, *arguments):
@@ -96,11 +103,15 @@ def test_a_kernel_that_is_killed_is_started_again(project, undisturbed):
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert "the kernel died, 1 of 3 times" in output
-    assert result(project / "reports" / "killed" / "own.slow-mlp.ipynb") == result(undisturbed[0] / "own.slow-mlp.ipynb")
+    assert result(project / "reports" / "killed" / "own.slow-mlp.ipynb") == result(
+        undisturbed[0] / "own.slow-mlp.ipynb"
+    )
 
 
 def test_one_run_that_fails_does_not_keep_the_next_from_its_turn(project):
-    code, output = call(project, "run", "--study", "broken", "--strategy", "own:broken", "own:torn", "-f", "params/tiny.yaml")
+    code, output = call(
+        project, "run", "--study", "broken", "--strategy", "own:broken", "own:torn", "-f", "params/tiny.yaml"
+    )
     assert code == 3
     assert "own.broken-mlp: failed: ArithmeticError: broken on purpose" in output
     assert "own.torn-mlp: failed: ArithmeticError: broken on purpose" in output
@@ -109,7 +120,18 @@ def test_one_run_that_fails_does_not_keep_the_next_from_its_turn(project):
 
 
 def test_a_second_process_is_told_of_the_first(project):
-    arguments = ("run", "--study", "twice", "--strategy", "own:slow", "-f", "params/tiny.yaml", "-p", "train_steps", "100000")
+    arguments = (
+        "run",
+        "--study",
+        "twice",
+        "--strategy",
+        "own:slow",
+        "-f",
+        "params/tiny.yaml",
+        "-p",
+        "train_steps",
+        "100000",
+    )
     first = start(project, *arguments)
     try:
         while "papermill" not in (line := first.stdout.readline()):
@@ -128,7 +150,10 @@ BAD = {
     "study": (["--study", "absent"], "there is no params/absent.yaml"),
     "file": (["-f", "absent.yaml"], "absent.yaml: cannot be read"),
     "device": (["-p", "device", "cuda:77"], "device = 'cuda:77'"),
-    "array": (["--cell", "0", "--of", "2"], "this study has 3 runs (none-mlp, random-mlp, adversarial-mlp); submit it with --array=0-2"),
+    "array": (
+        ["--cell", "0", "--of", "2"],
+        "this study has 3 runs (none-mlp, random-mlp, adversarial-mlp); submit it with --array=0-2",
+    ),
 }
 
 
@@ -179,14 +204,18 @@ def test_a_run_that_begins_anew_discards_its_checkpoints_once(monkeypatch, tmp_p
     calls, reasons = [], iter(["no record", None])
     monkeypatch.setenv("SLURM_RESTART_COUNT", str(leg))
     monkeypatch.setattr(study, "discard", lambda params: calls.append(params))
-    monkeypatch.setattr(study, "execute", lambda notebook, part, arguments, folder, stop: calls.append(arguments[-3:]) or 0)
+    monkeypatch.setattr(
+        study, "execute", lambda notebook, part, arguments, folder, stop: calls.append(arguments[-3:]) or 0
+    )
     monkeypatch.setattr(study, "shortcoming", lambda part, code: next(reasons))
     monkeypatch.setattr(study, "preflight", lambda params, folder: None)
     study.train(run, StopRequest())
     assert calls == [run.params] * (leg == 0) + [["-p", "resume", "True"]] * 2
 
 
-@pytest.mark.parametrize("resume, how", [("yes", "the same command goes on"), ("no", "go on from it with -p resume yes")])
+@pytest.mark.parametrize(
+    "resume, how", [("yes", "the same command goes on"), ("no", "go on from it with -p resume yes")]
+)
 def test_whoever_is_stopped_is_told_how_to_go_on(monkeypatch, tmp_path, resume, how):
     (run,) = plan("quick", ["none"], settings=[("resume", resume)], reports=tmp_path)
     for name, value in {"discard": None, "execute": 0, "shortcoming": "failed: Interrupted: by hand"}.items():
@@ -196,13 +225,29 @@ def test_whoever_is_stopped_is_told_how_to_go_on(monkeypatch, tmp_path, resume, 
 
 
 def test_a_preflight_leaves_nothing_behind(tmp_path, capsys):
-    assert study.main(["preflight", "--study", "quick", "--reports", str(tmp_path / "reports"), "-p", "checkpoint_dir", str(tmp_path / "checkpoints")]) == 0
+    assert (
+        study.main(
+            [
+                "preflight",
+                "--study",
+                "quick",
+                "--reports",
+                str(tmp_path / "reports"),
+                "-p",
+                "checkpoint_dir",
+                str(tmp_path / "checkpoints"),
+            ]
+        )
+        == 0
+    )
     assert list(tmp_path.iterdir()) == [] and "ready" in capsys.readouterr().out
 
 
 def test_the_report_of_a_sweep_is_about_its_strategies(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(study, "report", lambda reports, name, planned, strategies: asked.append((name, strategies)) or 0)
+    monkeypatch.setattr(
+        study, "report", lambda reports, name, planned, strategies: asked.append((name, strategies)) or 0
+    )
     (tmp_path / "small.yaml").write_text("grid: {candidates: [2, 4]}\nstrategies: [hardest_of_k]\n")
     assert study.main(["report", "--grid", str(tmp_path / "small.yaml"), "--reports", str(tmp_path)]) == 0
     assert asked == [("small", ("none", "hardest_of_k"))]
@@ -210,7 +255,12 @@ def test_the_report_of_a_sweep_is_about_its_strategies(monkeypatch, tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, capsys):
     (tmp_path / "reports").write_text("no folder")
-    assert study.main(["run", "--grid", str(ROOT / "params" / "sweeps" / "mining.yaml"), "--reports", str(tmp_path / "reports")]) == 2
+    assert (
+        study.main(
+            ["run", "--grid", str(ROOT / "params" / "sweeps" / "mining.yaml"), "--reports", str(tmp_path / "reports")]
+        )
+        == 2
+    )
     assert str(tmp_path / "reports") in capsys.readouterr().err
 
 
@@ -227,16 +277,27 @@ def built(monkeypatch):
     import anm.report
 
     calls = []
-    monkeypatch.setattr(anm.report, "build_report", lambda folder, output, plan: calls.append((folder, output, tuple(plan))) or output)
+    monkeypatch.setattr(
+        anm.report, "build_report", lambda folder, output, plan: calls.append((folder, output, tuple(plan))) or output
+    )
     monkeypatch.setattr(anm.report, "gather", lambda folder, plan: folder)
     monkeypatch.setattr(anm.report, "verdict", lambda findings: "the verdict")
     return calls
 
 
-@pytest.mark.parametrize("name, output", [("full", "summary.html"), ("cpu", "summary.html"), ("quick", "quick/summary.html")])
+@pytest.mark.parametrize(
+    "name, output", [("full", "summary.html"), ("cpu", "summary.html"), ("quick", "quick/summary.html")]
+)
 def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
     (run, *_) = plan(name, reports=tmp_path)
-    write_notebook(run.path, make_record("none", run.params.seed_list, **{k: v for k, v in run.params.resolved().items() if k not in ("strategy", "seeds", "energy")}))
+    write_notebook(
+        run.path,
+        make_record(
+            "none",
+            run.params.seed_list,
+            **{k: v for k, v in run.params.resolved().items() if k not in ("strategy", "seeds", "energy")},
+        ),
+    )
     assert study.main(["report", "--study", name, "--reports", str(tmp_path)]) == 0
     assert built == [(tmp_path / name, tmp_path / output, STRATEGIES)]
     printed = capsys.readouterr().out.splitlines()

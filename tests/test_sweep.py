@@ -33,8 +33,11 @@ def score(run):
 
 
 def record_of(run, **other):
-    settings = {name: value for name, value in run.params.resolved().items()
-                if name not in ("strategy", "energy", "n", "seeds", "noise_levels", "test_problems")}
+    settings = {
+        name: value
+        for name, value in run.params.resolved().items()
+        if name not in ("strategy", "energy", "n", "seeds", "noise_levels", "test_problems")
+    }
     same = score(run)
     return make_record(run.params.strategy, run.params.seed_list, 4, mse=same, mse_harder=20 * same, **settings | other)
 
@@ -60,10 +63,15 @@ def test_a_cell_is_compared_with_none_at_its_own_settings(folder):
     cells = read_sweep(folder, collect_runs(folder)[0]).cells
     assert len(cells) == 2 * 2 * 2 and list(cells["n_seeds"]) == [6, 6, 0, 0, 6, 6, 6, 6]
     for steps, batch in ((0, 8), (2, 8), (2, 16)):
-        row = cells[(cells["mining_opt_steps"] == steps) & (cells["batch_size"] == batch) & (cells["split"] == "same")].iloc[0]
+        row = cells[
+            (cells["mining_opt_steps"] == steps) & (cells["batch_size"] == batch) & (cells["split"] == "same")
+        ].iloc[0]
         assert row["mean_difference"] == pytest.approx(EFFECT[steps], abs=1e-4)
         assert row["relative"] == pytest.approx(row["mean_difference"] / row["mse_none"])
-        assert row["mse_none"] == pytest.approx(LEVEL[batch], rel=0.1) and row["ci_low"] < row["mean_difference"] < row["ci_high"]
+        assert (
+            row["mse_none"] == pytest.approx(LEVEL[batch], rel=0.1)
+            and row["ci_low"] < row["mean_difference"] < row["ci_high"]
+        )
         assert row["runs"] == (f"adversarial-mlp-mining_opt_steps{steps}-batch_size{batch}.ipynb",)
 
 
@@ -80,12 +88,18 @@ def test_a_cell_that_was_not_run_is_named(folder):
     sweep = read_sweep(folder, collect_runs(folder)[0])
     assert sweep.missing == ["adversarial-mlp-mining_opt_steps0-batch_size16.ipynb"]
     said = str(sweeps.say(gather(folder)))
-    assert "1 run of the grid without a comparison, not run or without a score or a baseline: adversarial-mlp-mining_opt_steps0-batch_size16" in said
+    assert (
+        "1 run of the grid without a comparison, not run or without a score or a baseline: adversarial-mlp-mining_opt_steps0-batch_size16"
+        in said
+    )
 
 
 def test_the_rest_of_the_report_is_about_the_standard_cell_alone(folder):
     findings = gather(folder)
-    assert set(findings.records) == {"none-mlp-batch_size8.ipynb", "adversarial-mlp-mining_opt_steps2-batch_size8.ipynb"}
+    assert set(findings.records) == {
+        "none-mlp-batch_size8.ipynb",
+        "adversarial-mlp-mining_opt_steps2-batch_size8.ipynb",
+    }
     assert set(findings.scores["strategy"]) == {"none", "adversarial"}
     row = findings.comparison[findings.comparison["split"] == "same"].iloc[0]
     assert row["mean_difference"] == pytest.approx(EFFECT[2], abs=1e-4) and len(findings.comparison) == 2
@@ -94,8 +108,16 @@ def test_the_rest_of_the_report_is_about_the_standard_cell_alone(folder):
 def test_the_report_says_how_many_comparisons_there_were_and_draws_each_cell(folder):
     findings = gather(folder)
     said, drawn, table = (str(part(findings)) for part in (sweeps.say, sweeps.maps, sweeps.cells))
-    assert said.count("3 comparisons, corrected together after Holm: none can be shown to differ, however much it does: with 6 seeds p is 0.094 at least.") == 2
-    assert "best adversarial (mining_opt_steps 0, batch_size 8)" in said and "worst adversarial (mining_opt_steps 2, batch_size 16)" in said
+    assert (
+        said.count(
+            "3 comparisons, corrected together after Holm: none can be shown to differ, however much it does: with 6 seeds p is 0.094 at least."
+        )
+        == 2
+    )
+    assert (
+        "best adversarial (mining_opt_steps 0, batch_size 8)" in said
+        and "worst adversarial (mining_opt_steps 2, batch_size 16)" in said
+    )
     assert drawn.count("<svg") == 2 and drawn.count("<title>adversarial-mlp") == 2 * 3
     assert ">+20." in drawn and ">+10." in drawn and ">-5." in drawn
     assert table.count("<tr") == 1 + 8 and table.count('<a href="./') == 6
@@ -126,7 +148,10 @@ def changed(path, change):
 
 
 def test_a_strategy_that_uses_no_axis_is_one_comparison(tmp_path):
-    text = TEXT.replace("  batch_size: [8, 16]\n", "").replace("{n: 4", "{batch_size: 8, n: 4") + "strategies: [none, adversarial, random]\n"
+    text = (
+        TEXT.replace("  batch_size: [8, 16]\n", "").replace("{n: 4", "{batch_size: 8, n: 4")
+        + "strategies: [none, adversarial, random]\n"
+    )
     folder = swept(tmp_path, text, absent=None)
     cells = read_sweep(folder, collect_runs(folder)[0]).cells
     assert set(cells["strategy"]) == {"adversarial", "random"} and set(cells["family"]) == {3}
@@ -139,12 +164,17 @@ def test_a_strategy_that_uses_no_axis_is_one_comparison(tmp_path):
 def test_enough_seeds_can_show_a_difference(tmp_path):
     folder = swept(tmp_path, TEXT.replace("0-5", "0-7"), absent=None)
     assert read_sweep(folder, collect_runs(folder)[0]).cells["significant"].all()
-    assert str(sweeps.say(gather(folder))).count("4 comparisons, corrected together after Holm: 4 cells significant.") == 2
+    assert (
+        str(sweeps.say(gather(folder))).count("4 comparisons, corrected together after Holm: 4 cells significant.") == 2
+    )
 
 
 def test_a_run_with_another_setting_is_in_no_cell(folder):
     before = read_sweep(folder, collect_runs(folder)[0]).cells["n_seeds"].tolist()
-    write_notebook(folder / "other.ipynb", make_record("adversarial", range(6, 9), 4, train_steps=7, batch_size=8, mining_opt_steps=0, learning_rate=0.5))
+    write_notebook(
+        folder / "other.ipynb",
+        make_record("adversarial", range(6, 9), 4, train_steps=7, batch_size=8, mining_opt_steps=0, learning_rate=0.5),
+    )
     assert read_sweep(folder, collect_runs(folder)[0]).cells["n_seeds"].tolist() == before
 
 
@@ -153,8 +183,14 @@ def test_a_cell_that_drew_on_another_device_than_its_baseline_makes_no_claim(tmp
     name = "adversarial-mlp-mining_opt_steps0-batch_size8.ipynb"
     changed(folder / name, lambda record: record["provenance"]["machine"].update(gpu="H100"))
     cells = read_sweep(folder, collect_runs(folder)[0]).cells
-    assert not cells.loc[cells["planned"] == name, "significant"].any() and cells.loc[cells["planned"] != name, "significant"].all()
-    assert any(text.startswith(f"{name}: it and its baseline drew their problems on different devices") for text in missing(gather(folder)))
+    assert (
+        not cells.loc[cells["planned"] == name, "significant"].any()
+        and cells.loc[cells["planned"] != name, "significant"].all()
+    )
+    assert any(
+        text.startswith(f"{name}: it and its baseline drew their problems on different devices")
+        for text in missing(gather(folder))
+    )
 
 
 def test_what_stands_against_a_run_aside_is_said(folder):
@@ -166,7 +202,10 @@ def test_what_stands_against_a_run_aside_is_said(folder):
 
     changed(folder / name, spoil)
     found = missing(gather(folder))
-    assert f"{name}: seed 3 has no finite MSE on same; it is left out." in found and f"{name} was made with code that differs from its commit." in found
+    assert (
+        f"{name}: seed 3 has no finite MSE on same; it is left out." in found
+        and f"{name} was made with code that differs from its commit." in found
+    )
 
 
 def test_a_sweep_is_read_wherever_its_folder_lies(folder):

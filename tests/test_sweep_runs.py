@@ -28,8 +28,15 @@ def project(tmp_path_factory):
 
 def study(project, *arguments):
     """Exit code and all that was printed."""
-    done = subprocess.run([sys.executable, "-m", "anm.study", *arguments], cwd=project, env=environment(), text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "anm.study", *arguments],
+        cwd=project,
+        env=environment(),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=300,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -40,7 +47,9 @@ def test_a_sweep_s_array_its_report_and_nothing_twice(project, tmp_path):
     assert code == 0 and "as a Slurm array: --array=0-2" in said, said
     with SlurmNode(tmp_path / "node") as node:
         node.env = environment() | {"SLURM_CONF": node.env["SLURM_CONF"]}
-        job = node.sbatch("--gres=none", "--cpus-per-task=1", "--array=0-2", "slurm/papermill.sbatch", "--grid", FILE, cwd=project)
+        job = node.sbatch(
+            "--gres=none", "--cpus-per-task=1", "--array=0-2", "slurm/papermill.sbatch", "--grid", FILE, cwd=project
+        )
         states = node.finish(job, 400)
         log = (project / "slurm" / "logs" / f"anm-{job}_0.log").read_text()
         assert set(states.values()) == {"COMPLETED 0:0"}, log
@@ -58,11 +67,14 @@ def test_a_sweep_s_array_its_report_and_nothing_twice(project, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.ipynb")} == before
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (("--strategy", "none"), "--strategy: a sweep's file says that"),
-    (("-p", "n", "5", "--chunks", "2"), "-p, --chunks: a sweep's file says that"),
-    (("--cell", "0", "--of", "7"), "array of 7 task(s): this study has 3 runs"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("--strategy", "none"), "--strategy: a sweep's file says that"),
+        (("-p", "n", "5", "--chunks", "2"), "-p, --chunks: a sweep's file says that"),
+        (("--cell", "0", "--of", "7"), "array of 7 task(s): this study has 3 runs"),
+    ],
+)
 def test_options_that_a_sweep_would_not_heed_are_refused(project, arguments, said):
     code, printed = study(project, "run", "--grid", FILE, *arguments)
     assert code == 2 and said in printed

@@ -141,31 +141,50 @@ def test_training_learns(tmp_path):
     assert all(end < 0.9 * start for start, end in zip(mse[0], mse[-1]))
 
 
-CHANGES = {"strategy": "random", "noise_levels": 5, "batch_size": 9, "learning_rate": 2e-3, "seeds": "1-2", "mining_opt_steps": 3,
-           "mining_noise_scale": 2.0, "contrastive_weight": 0.4, "answer_bound": 0.2}
+CHANGES = {
+    "strategy": "random",
+    "noise_levels": 5,
+    "batch_size": 9,
+    "learning_rate": 2e-3,
+    "seeds": "1-2",
+    "mining_opt_steps": 3,
+    "mining_noise_scale": 2.0,
+    "contrastive_weight": 0.4,
+    "answer_bound": 0.2,
+}
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_setting_reaches_the_training(name, tmp_path):
     """In the prior study most settings were never passed on."""
-    as_usual, changed = (silent_train(tiny(tmp_path, train_steps=3, **change)) for change in ({}, {name: CHANGES[name]}))
+    as_usual, changed = (
+        silent_train(tiny(tmp_path, train_steps=3, **change)) for change in ({}, {name: CHANGES[name]})
+    )
     assert not same_bits(weights(as_usual), weights(changed))
 
 
 def test_settings_of_the_answer_reach_the_learning_curve(tmp_path):
     as_usual, changed = (silent_train(tiny(tmp_path, train_steps=3, landscape_steps=steps)) for steps in (2, 4))
-    assert same_bits(weights(as_usual), weights(changed)) and as_usual.history["mse_same"] != changed.history["mse_same"]
+    assert (
+        same_bits(weights(as_usual), weights(changed)) and as_usual.history["mse_same"] != changed.history["mse_same"]
+    )
 
 
 def test_a_run_says_what_it_does(tmp_path):
     lines = []
     solver = train(tiny(tmp_path, train_steps=100), say=lines.append)
-    assert "strategy adversarial" in lines[0] and "seeds 0,1" in lines[0] and tiny(tmp_path, train_steps=100).identity() in lines[0]
+    assert (
+        "strategy adversarial" in lines[0]
+        and "seeds 0,1" in lines[0]
+        and tiny(tmp_path, train_steps=100).identity() in lines[0]
+    )
     assert len(lines) == 1 + len(solver.history["step"]) <= 41
     for said in ("100/100", "denoise", "contrast", "E+", "E-", "distance", "kept", "ms/step"):
         assert said in lines[-1]
     history = solver.history
-    assert history["step"][-1] == history["mse_step"][-1] == 100 and all(len(row) == 2 for row in history["loss"] + history["mse_same"])
+    assert history["step"][-1] == history["mse_step"][-1] == 100 and all(
+        len(row) == 2 for row in history["loss"] + history["mse_same"]
+    )
     assert all(len(rows) == len(history["step"]) and len(rows[0]) == 4 for rows in history["by_level"].values())
 
 
@@ -184,6 +203,7 @@ def broken_at(steps, params, monkeypatch, **options):
     """Train, with a break after each of these steps, to the end."""
     update = Training.update
     for step in steps:
+
         def until(self, last=step):
             if self.step == last:
                 raise Break
@@ -232,8 +252,12 @@ def test_a_finished_run_is_not_trained_again(tmp_path, monkeypatch):
 def test_a_run_killed_at_twenty_random_moments_ends_as_one_that_was_not(tmp_path):
     here = Path(__file__).parent
     paths = os.pathsep.join([str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run([sys.executable, here / "killed_runs.py", tmp_path, "adversarial", "1"], env=os.environ | {"PYTHONPATH": paths},
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, here / "killed_runs.py", tmp_path, "adversarial", "1"],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert len(found["reached"]) == 20 and len(set(found["reached"])) > 5, found["reached"]
@@ -246,6 +270,7 @@ STOPS = [name for name in ("SIGINT", "SIGTERM", "SIGUSR2") if hasattr(signal, na
 
 def sending(name, at, strategy=None):
     """A strategy that is hit by a signal at a step."""
+
     def struck(mine):
         count = mine.state["count"] = mine.state.get("count", torch.zeros((), dtype=torch.int64)) + 1
         if int(count) == at[0]:
@@ -299,6 +324,7 @@ def test_a_handler_that_is_not_python_s_is_given_back_without_an_error(monkeypat
 
 def poisoned(at, seed, value=nan):
     """A strategy whose negatives for one seed of the stack are spoilt at a step."""
+
     def spoilt(mine):
         count = mine.state["count"] = mine.state.get("count", torch.zeros((), dtype=torch.int64)) + 1
         x = mine.normal()
@@ -323,10 +349,15 @@ def steps_taken(monkeypatch):
 
 
 @pytest.mark.parametrize("at, row", [(1, 0), (7, 1), (12, 0)])
-def test_a_negative_that_is_not_a_number_stops_the_run_at_that_step_as_contrast(at, row, tmp_path, register, steps_taken):
+def test_a_negative_that_is_not_a_number_stops_the_run_at_that_step_as_contrast(
+    at, row, tmp_path, register, steps_taken
+):
     register(poisoned(at, row))
     params = tiny(tmp_path, strategy="spoilt", seeds="3,8")
-    with pytest.raises(TrainingError, match=rf"step {at}: contrast of seed {(3, 8)[row]} is not finite \(strategy spoilt, learning_rate 0.001\)"):
+    with pytest.raises(
+        TrainingError,
+        match=rf"step {at}: contrast of seed {(3, 8)[row]} is not finite \(strategy spoilt, learning_rate 0.001\)",
+    ):
         silent_train(params, checkpoint_seconds=0)
     assert steps_taken == list(range(1, at + 1))
     saved = checkpoint.latest(params)
@@ -339,17 +370,28 @@ def test_a_negative_that_is_not_a_number_stops_the_run_at_that_step_as_contrast(
 
 def test_a_learning_rate_that_blows_up_is_an_error(tmp_path, steps_taken):
     params = tiny(tmp_path, strategy="none", learning_rate=1.0, train_steps=500)
-    with pytest.raises(TrainingError, match=r"step \d+: (denoise|grad_norm) of seed [01] is not finite \(strategy none, learning_rate 1\)") as caught:
+    with pytest.raises(
+        TrainingError,
+        match=r"step \d+: (denoise|grad_norm) of seed [01] is not finite \(strategy none, learning_rate 1\)",
+    ) as caught:
         silent_train(params)
     assert f"step {steps_taken[-1]}:" in str(caught.value) and steps_taken[-1] < 500
 
 
-@pytest.mark.parametrize("spoil, term", [
-    (lambda training, mine, eps: eps[1, 0].fill_(nan), "denoise"),
-    (lambda training, mine, eps: eps[1, 0].fill_(float("inf")), "denoise"),
-    (lambda training, mine, eps: training.model.output.weight.data[1].fill_(nan), "denoise"),
-    (lambda training, mine, eps: training.model.answer.register_hook(lambda g: g.index_fill(0, torch.tensor(1), nan)), "grad_norm"),
-])
+@pytest.mark.parametrize(
+    "spoil, term",
+    [
+        (lambda training, mine, eps: eps[1, 0].fill_(nan), "denoise"),
+        (lambda training, mine, eps: eps[1, 0].fill_(float("inf")), "denoise"),
+        (lambda training, mine, eps: training.model.output.weight.data[1].fill_(nan), "denoise"),
+        (
+            lambda training, mine, eps: training.model.answer.register_hook(
+                lambda g: g.index_fill(0, torch.tensor(1), nan)
+            ),
+            "grad_norm",
+        ),
+    ],
+)
 def test_the_term_that_went_first_is_named(spoil, term, tmp_path, monkeypatch):
     draw = Training.draw
 
@@ -365,4 +407,9 @@ def test_the_term_that_went_first_is_named(spoil, term, tmp_path, monkeypatch):
 
 
 def test_errors_and_the_loop_are_part_of_the_package_s_face():
-    assert anm.train is train and anm.TrainingError is TrainingError and anm.Interrupted is Interrupted and anm.RunParams is RunParams
+    assert (
+        anm.train is train
+        and anm.TrainingError is TrainingError
+        and anm.Interrupted is Interrupted
+        and anm.RunParams is RunParams
+    )

@@ -24,8 +24,19 @@ def narrow():
 
 def tiny(folder, **settings) -> RunParams:
     """The settings of a run of n = 4 that takes a tenth of a second; its checkpoints go into `folder`."""
-    defaults = {"n": 4, "noise_levels": 4, "train_steps": 12, "batch_size": 8, "seeds": "0-1", "landscape_steps": 2,
-                "learning_rate": 1e-3, "test_problems": 20, "device": "cpu", "compile": "no", "checkpoint_dir": str(folder)}
+    defaults = {
+        "n": 4,
+        "noise_levels": 4,
+        "train_steps": 12,
+        "batch_size": 8,
+        "seeds": "0-1",
+        "landscape_steps": 2,
+        "learning_rate": 1e-3,
+        "test_problems": 20,
+        "device": "cpu",
+        "compile": "no",
+        "checkpoint_dir": str(folder),
+    }
     return RunParams(**defaults | settings)
 
 
@@ -46,7 +57,9 @@ def fresh_solver(n=4, noise_levels=4, seeds=(0, 1), **settings) -> Solver:
     with torch.no_grad():
         model.output.weight.mul_(4)
     spelled = ",".join(map(str, seeds))
-    return Solver(tiny("unused", n=n, noise_levels=noise_levels, seeds=spelled, **settings), model, Schedule(noise_levels))
+    return Solver(
+        tiny("unused", n=n, noise_levels=noise_levels, seeds=spelled, **settings), model, Schedule(noise_levels)
+    )
 
 
 def random_inputs(n, stack, batch, noise_levels, seed=0, dtype=torch.float32):

@@ -59,7 +59,9 @@ class Energy(nn.Module):
         """energy (S, B) and, where the gradient is asked for, eps_hat (S, B, n, n); `known` is from `at_level`."""
         raise NotImplementedError
 
-    def at_level_and_evaluate(self, encoded_and_t: tuple, x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:
+    def at_level_and_evaluate(
+        self, encoded_and_t: tuple, x_t: Tensor, gradient: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
         """`evaluate` at what `at_level` gives."""
         return self.evaluate(self.at_level(*encoded_and_t), x_t, gradient)
 

@@ -124,7 +124,9 @@ class EnergyMLP(Energy):
 
     def at_level(self, encoded: tuple[Tensor, ...], t: Tensor) -> tuple[Tensor, ...]:
         of_problem, *by_level = encoded
-        (gain2, bias2), (gain3, bias3) = ([Pick.apply(half, t) for half in table.chunk(2, dim=-1)] for table in by_level)
+        (gain2, bias2), (gain3, bias3) = (
+            [Pick.apply(half, t) for half in table.chunk(2, dim=-1)] for table in by_level
+        )
         return of_problem, gain2 + 1, bias2, gain3 + 1, bias3
 
     def evaluate(self, known: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True) -> tuple[Tensor, Tensor | None]:

@@ -11,6 +11,23 @@ from anm.miners.sampled import langevin, replay
 from anm.miners.searched import adversarial, ascent, hardest_of_k, pgd
 
 __all__ = [
-    "COMMON", "OWN", "Mine", "Miner", "adversarial", "ascent", "conditional_nce", "hardest_of_k", "in_batch", "langevin",
-    "mine_negative", "miner", "mixture", "none", "pgd", "random", "random_matched", "replay", "unused",
+    "COMMON",
+    "OWN",
+    "Mine",
+    "Miner",
+    "adversarial",
+    "ascent",
+    "conditional_nce",
+    "hardest_of_k",
+    "in_batch",
+    "langevin",
+    "mine_negative",
+    "miner",
+    "mixture",
+    "none",
+    "pgd",
+    "random",
+    "random_matched",
+    "replay",
+    "unused",
 ]

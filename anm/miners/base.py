@@ -76,8 +76,18 @@ class Mine:
 Miner = Callable[[Mine], Tensor | None]
 # Settings that shape every negative there is, and those that only some strategies use.
 COMMON = frozenset({"contrastive_weight", "contrastive_warmup", "mining_levels", "false_negative_residual"})
-OWN = frozenset({"mining_opt_steps", "mining_noise_scale", "candidates", "ball_radius", "langevin_noise", "replay_size",
-                 "replay_fresh", "mixture"})
+OWN = frozenset(
+    {
+        "mining_opt_steps",
+        "mining_noise_scale",
+        "candidates",
+        "ball_radius",
+        "langevin_noise",
+        "replay_size",
+        "replay_fresh",
+        "mixture",
+    }
+)
 
 
 def miner(function: Miner | None = None, *, uses: Iterable[str] | None = None):

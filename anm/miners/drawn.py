@@ -40,7 +40,9 @@ def in_batch(mine: Mine) -> Tensor:
 def other_answers(mine: Mine, shift: int) -> Tensor:
     """Answers (S, B, n, n) of which row i belongs to the problem `shift` rows before."""
     if mine.x0.shape[1] < 2:
-        raise ParamError(f"batch_size = {mine.x0.shape[1]}: must be at least 2 where negatives are other problems' answers")
+        raise ParamError(
+            f"batch_size = {mine.x0.shape[1]}: must be at least 2 where negatives are other problems' answers"
+        )
     return mine.x0.roll(shift, dims=1)
 
 

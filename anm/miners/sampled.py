@@ -18,7 +18,9 @@ def walk(mine: Mine, x_t: Tensor) -> Tensor:
     noise = mine.params.langevin_noise * (2 * step_size * mine.schedule.at("sqrt_noise", mine.t)).sqrt()
     for _ in range(mine.params.mining_opt_steps):
         _, eps_hat = mine.landscape(x_t)
-        x_t = bounded(x_t - step_size * eps_hat + noise * mine.normal(), mine.t, mine.schedule, mine.params.answer_bound)
+        x_t = bounded(
+            x_t - step_size * eps_hat + noise * mine.normal(), mine.t, mine.schedule, mine.params.answer_bound
+        )
     return x_t
 
 

@@ -7,4 +7,17 @@ from anm.page.drawing import figure
 from anm.page.exporter import to_html
 from anm.page.markup import Cell, Html, anchor, download, html, items, joined, link, paragraphs, table
 
-__all__ = ["Cell", "Html", "anchor", "download", "figure", "html", "items", "joined", "link", "paragraphs", "table", "to_html"]
+__all__ = [
+    "Cell",
+    "Html",
+    "anchor",
+    "download",
+    "figure",
+    "html",
+    "items",
+    "joined",
+    "link",
+    "paragraphs",
+    "table",
+    "to_html",
+]

@@ -28,7 +28,9 @@ def figure(name: str, panels: Sequence[tuple[str, Callable[..., Axes]]], caption
     if not panels:
         return Html("")
     drawn = joined(panel(f"{name}-{place}", title, draw, alt) for place, (title, draw) in enumerate(panels))
-    return html('<figure id="{}"><div class="panels">{}</div><figcaption>{}</figcaption></figure>', name, drawn, caption)
+    return html(
+        '<figure id="{}"><div class="panels">{}</div><figcaption>{}</figcaption></figure>', name, drawn, caption
+    )
 
 
 def panel(name: str, title: str, draw: Callable[..., Axes], alt: str) -> Html:
@@ -81,7 +83,12 @@ def _own_ids(root: ElementTree.Element, prefix: str):
             element.set("id", names[old])
         for key, value in list(element.attrib.items()):
             if value.startswith(("#", "url(#")) and value.removeprefix("url(").strip("#)") in names:
-                element.set(key, value.replace(value.removeprefix("url(").strip("#)"), names[value.removeprefix("url(").strip("#)")]))
+                element.set(
+                    key,
+                    value.replace(
+                        value.removeprefix("url(").strip("#)"), names[value.removeprefix("url(").strip("#)")]
+                    ),
+                )
 
 
 def _tip(element: ElementTree.Element):
@@ -98,7 +105,9 @@ def _tip(element: ElementTree.Element):
 def _slim(element: ElementTree.Element):
     """Leaves fonts to the page, takes its colours, and keeps places to a hundredth of a point."""
     if "style" in element.attrib:
-        element.set("style", re.sub(r"#[0-9a-f]{6}", _page_colour, re.sub(r"font-family:[^;]*;? ?", "", element.get("style"))))
+        element.set(
+            "style", re.sub(r"#[0-9a-f]{6}", _page_colour, re.sub(r"font-family:[^;]*;? ?", "", element.get("style")))
+        )
     for name in element.attrib.keys() & {"d", "x", "y"}:
         element.set(name, re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", element.get(name)))
 

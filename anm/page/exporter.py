@@ -17,12 +17,23 @@ def to_html(notebook, title: str) -> str:
     """The page of an executed notebook (nbformat node)."""
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(template_name=HERE.name, extra_template_basedirs=[str(HERE.parent)],
-                            filters={"prose": prose, "heading_id": heading_id, "headings": headings})
+    exporter = HTMLExporter(
+        template_name=HERE.name,
+        extra_template_basedirs=[str(HERE.parent)],
+        filters={"prose": prose, "heading_id": heading_id, "headings": headings},
+    )
     script = (HERE / "page.js").read_text(encoding="utf-8").strip()
-    page, _ = exporter.from_notebook_node(notebook, resources={"page": {
-        "title": title, "style": (HERE / "style.css").read_text(encoding="utf-8"), "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}})
+    page, _ = exporter.from_notebook_node(
+        notebook,
+        resources={
+            "page": {
+                "title": title,
+                "style": (HERE / "style.css").read_text(encoding="utf-8"),
+                "script": script,
+                "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            }
+        },
+    )
     return page
 
 
@@ -42,7 +53,8 @@ def prose(markdown: str) -> str:
 
     page = MarkdownWithMath(renderer=Renderer(escape=True, exclude_anchor_links=True)).render(markdown)
     return page.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="table"><table>').replace(
-        "</table>", "</table></div>")
+        "</table>", "</table></div>"
+    )
 
 
 def mathml(latex: str, display: str) -> str:

@@ -1,6 +1,6 @@
 """Pieces of a page. Markup is `Html`; any other value is text and is escaped.
 
-    html("<p>{}</p>", "a < b")  ->  Html("<p>a &lt; b</p>")
+html("<p>{}</p>", "a < b")  ->  Html("<p>a &lt; b</p>")
 """
 
 import base64
@@ -64,12 +64,25 @@ def download(name: str, text: str, mime: str) -> Html:
     """A link that saves `text` as the file `name`; the data is in the page itself."""
     body = base64.b64encode(text.encode()).decode()
     size = f"{max(1, round(len(text.encode()) / 1024)):,} KB"
-    return html('<a class="download" download="{}" href="data:{};base64,{}">{} <span>({})</span></a>',
-                name, mime, body, name, size)
+    return html(
+        '<a class="download" download="{}" href="data:{};base64,{}">{} <span>({})</span></a>',
+        name,
+        mime,
+        body,
+        name,
+        size,
+    )
 
 
-def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence], *, ids: Sequence[str] = (),
-          kinds: Sequence[str] = (), fold: bool = False) -> Html:
+def table(
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence],
+    *,
+    ids: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    fold: bool = False,
+) -> Html:
     """A table that scrolls in its own box, with sortable columns; folded away (fold) where it is long.
 
     rows: cells (text, numbers, `Cell`, `Html` or None); the first heads its row. ids, kinds: id and CSS
@@ -77,11 +90,24 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence], *, ids
     """
     head = joined(html('<th scope="col"><button type="button">{}</button></th>', name) for name in columns)
     body = joined(
-        html('<tr{}{}><th scope="row"{}>{}</th>{}</tr>\n', _attribute("id", ids, i), _attribute("class", kinds, i),
-             _details(row[0]), _shown(row[0]), joined(html("<td{}>{}</td>", _details(c), _shown(c)) for c in row[1:]))
-        for i, row in enumerate(rows))
-    grid = html('<div class="scroll" role="region" tabindex="0" aria-label="{}"><table><caption>{}</caption>'
-                "<thead><tr>{}</tr></thead><tbody>\n{}</tbody></table></div>", caption, caption, head, body)
+        html(
+            '<tr{}{}><th scope="row"{}>{}</th>{}</tr>\n',
+            _attribute("id", ids, i),
+            _attribute("class", kinds, i),
+            _details(row[0]),
+            _shown(row[0]),
+            joined(html("<td{}>{}</td>", _details(c), _shown(c)) for c in row[1:]),
+        )
+        for i, row in enumerate(rows)
+    )
+    grid = html(
+        '<div class="scroll" role="region" tabindex="0" aria-label="{}"><table><caption>{}</caption>'
+        "<thead><tr>{}</tr></thead><tbody>\n{}</tbody></table></div>",
+        caption,
+        caption,
+        head,
+        body,
+    )
     return html("<details><summary>{} ({} rows)</summary>{}</details>", caption, len(rows), grid) if fold else grid
 
 

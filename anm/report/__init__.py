@@ -12,4 +12,15 @@ from anm.report.build import build_report
 from anm.report.findings import Findings, gather
 from anm.report.words import verdict
 
-__all__ = ["Findings", "build_report", "figures", "gallery", "gather", "observations", "products", "sweeps", "tables", "verdict"]
+__all__ = [
+    "Findings",
+    "build_report",
+    "figures",
+    "gallery",
+    "gather",
+    "observations",
+    "products",
+    "sweeps",
+    "tables",
+    "verdict",
+]

@@ -11,7 +11,9 @@ NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "analysis.ipynb"
 TITLE = "Does adversarial negative mining help?"
 
 
-def build_report(folder: str | Path, output: str | Path | None = None, notebook: str | Path = NOTEBOOK, plan: Sequence[str] = PLAN) -> Path:
+def build_report(
+    folder: str | Path, output: str | Path | None = None, notebook: str | Path = NOTEBOOK, plan: Sequence[str] = PLAN
+) -> Path:
     """Writes the report of the executed notebooks in `folder` and returns its path (default: summary.html there).
 
     `plan`: the strategies that should be there, of which the report speaks. The executed analysis notebook is kept beside it, as <name>.analysis.ipynb. Both are written whole or not
@@ -35,9 +37,16 @@ def build_report(folder: str | Path, output: str | Path | None = None, notebook:
 
 def shown(notebook):
     """The notebook without its optional sections, those whose cells share a tag, where such a section shows nothing."""
-    for tag in {tag for cell in notebook.cells for tag in cell.metadata.get("tags", ())} - {"parameters", "injected-parameters"}:
+    for tag in {tag for cell in notebook.cells for tag in cell.metadata.get("tags", ())} - {
+        "parameters",
+        "injected-parameters",
+    }:
         section = [cell for cell in notebook.cells if tag in cell.metadata.get("tags", ())]
-        if not any(output.get("data", {}).get("text/html") or "data" not in output for cell in section for output in cell.get("outputs", ())):
+        if not any(
+            output.get("data", {}).get("text/html") or "data" not in output
+            for cell in section
+            for output in cell.get("outputs", ())
+        ):
             notebook.cells = [cell for cell in notebook.cells if cell not in section]
     return notebook
 
@@ -47,8 +56,9 @@ def _execute(notebook: Path, executed: Path, **parameters):
     import papermill
 
     part = executed.with_suffix(".part.ipynb")
-    papermill.execute_notebook(notebook, part, parameters=parameters, cwd=executed.parent, kernel_name="python3",
-                               progress_bar=False)
+    papermill.execute_notebook(
+        notebook, part, parameters=parameters, cwd=executed.parent, kernel_name="python3", progress_bar=False
+    )
     os.replace(part, executed)
 
 

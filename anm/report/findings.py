@@ -70,10 +70,14 @@ class Findings:
     def references(self) -> pd.DataFrame:
         """What needs no network, on the frozen problems of each energy's runs (none for n out of bounds)."""
         if not self.records or not 1 <= self.n <= LARGEST_N:
-            return pd.DataFrame(columns=["energy", "problems", "reference", "mse_same", "mse_same_se", "mse_harder", "mse_harder_se"])
+            return pd.DataFrame(
+                columns=["energy", "problems", "reference", "mse_same", "mse_same_se", "mse_harder", "mse_harder_se"]
+            )
         counts = {energy: max(2, min(self.problems(energy), MOST_PROBLEMS)) for energy in self.energies}
         tables = {count: reference_table(self.n, count) for count in sorted(set(counts.values()))}
-        return pd.concat([tables[count].assign(energy=energy, problems=count) for energy, count in counts.items()], ignore_index=True)
+        return pd.concat(
+            [tables[count].assign(energy=energy, problems=count) for energy, count in counts.items()], ignore_index=True
+        )
 
     @cached_property
     def rivals(self) -> pd.DataFrame:
@@ -154,8 +158,11 @@ def arms(records: Mapping[str, dict]) -> dict[str, str]:
         groups.setdefault((record["params"]["energy"], record["params"]["strategy"]), []).append(run)
     names = {}
     for (_, strategy), runs in groups.items():
-        settings = {run: records[run]["params"] | {f"code of {name}": code[:8] for name, code in (records[run]["provenance"].get("own_code") or {}).items()}
-                    for run in runs}
+        settings = {
+            run: records[run]["params"]
+            | {f"code of {name}": code[:8] for name, code in (records[run]["provenance"].get("own_code") or {}).items()}
+            for run in runs
+        }
         differing = _differing(settings, but=lambda strategy: ())
         for run in runs:
             detail = ", ".join(f"{name} {settings[run].get(name)}" for name in differing)
@@ -171,7 +178,7 @@ def visible(value):
         return [visible(part) for part in value]
     if not isinstance(value, str):
         return value
-    text = value if len(value) <= LONGEST else value[:LONGEST - 1] + "…"
+    text = value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
@@ -183,18 +190,26 @@ def missing(findings: Findings) -> list[str]:
     every = findings.scores if findings.sweep is None else pd.concat([findings.scores, findings.sweep.aside])
     for row in every[every["mse"].isna()].itertuples():
         found.append(f"{row.run}: seed {row.seed} has no finite MSE on {row.split}; it is left out.")
-    found += [f"{run} was made with code that differs from its commit." for run in every.loc[every["git_dirty"].eq(True), "run"].unique()]
+    found += [
+        f"{run} was made with code that differs from its commit."
+        for run in every.loc[every["git_dirty"].eq(True), "run"].unique()
+    ]
     if findings.sweep is not None:
-        found += [f"{name}: it and its baseline drew their problems on different devices, whose random numbers differ: its seeds are not paired."
-                  for name in findings.sweep.unpaired]
+        found += [
+            f"{name}: it and its baseline drew their problems on different devices, whose random numbers differ: its seeds are not paired."
+            for name in findings.sweep.unpaired
+        ]
     return found
 
 
 def seeds_of(rows: pd.DataFrame) -> dict[str, dict[int, float]]:
     """strategy -> {seed: MSE}, the finite ones."""
     rows = rows.dropna(subset="mse")
-    return {s: dict(zip(mine["seed"], mine["mse"])) for s in frames.in_order(rows["strategy"])
-            for mine in [rows[rows["strategy"] == s]]}
+    return {
+        s: dict(zip(mine["seed"], mine["mse"]))
+        for s in frames.in_order(rows["strategy"])
+        for mine in [rows[rows["strategy"] == s]]
+    }
 
 
 def _absent(findings: Findings, energy: str) -> list[str]:
@@ -204,22 +219,32 @@ def _absent(findings: Findings, energy: str) -> list[str]:
         if record["params"]["energy"] == energy:
             seeds.setdefault(record["params"]["strategy"], set()).update(parse_seeds(record["params"]["seeds"]))
     every = set().union(*seeds.values())
-    return ([f"{energy}: no run of {s}." for s in findings.plan if s not in seeds]
-            + [f"{energy}: {s} lacks seed{'s'[:len(every - mine) > 1]} {listed(every - mine)}, which another strategy has."
-               for s, mine in seeds.items() if every - mine])
+    return [f"{energy}: no run of {s}." for s in findings.plan if s not in seeds] + [
+        f"{energy}: {s} lacks seed{'s'[: len(every - mine) > 1]} {listed(every - mine)}, which another strategy has."
+        for s, mine in seeds.items()
+        if every - mine
+    ]
 
 
 def _unequal(findings: Findings, energy: str) -> list[str]:
     """Settings and test sets that differ between the strategies of one energy."""
     params = {run: record["params"] for run, record in findings.records.items() if record["params"]["energy"] == energy}
     scores = findings.scores[findings.scores["energy"] == energy]
-    found = [f"{energy}: the runs differ in {name} ({', '.join(values)}), so a difference between them may come from that."
-             for name, values in _differing(params).items()]
-    found += [f"{energy}: the runs drew their problems on different devices ({', '.join(sorted(drawn))}), whose random numbers differ: seeds are not paired."
-              for drawn in [set(scores["drawn_on"])] if len(drawn) > 1]
+    found = [
+        f"{energy}: the runs differ in {name} ({', '.join(values)}), so a difference between them may come from that."
+        for name, values in _differing(params).items()
+    ]
+    found += [
+        f"{energy}: the runs drew their problems on different devices ({', '.join(sorted(drawn))}), whose random numbers differ: seeds are not paired."
+        for drawn in [set(scores["drawn_on"])]
+        if len(drawn) > 1
+    ]
     scored = scores.groupby("split")["problems"].nunique()
-    return found + [f"{energy}: the runs were scored on different numbers of problems ({split})."
-                    for split, count in scored.items() if count > 1]
+    return found + [
+        f"{energy}: the runs were scored on different numbers of problems ({split})."
+        for split, count in scored.items()
+        if count > 1
+    ]
 
 
 def unequal(findings: Findings, energy: str) -> bool:
@@ -230,8 +255,9 @@ def unequal(findings: Findings, energy: str) -> bool:
 def _differing(params: Mapping[str, dict], but=unused) -> dict[str, list[str]]:
     """setting -> its values as text, where runs differ in it; `but(strategy)` are settings that it does not use."""
     names = sorted(set().union(*params.values()) - NOT_COMPARED)
-    values = {name: sorted({str(p.get(name)) for p in params.values() if name not in but(p["strategy"])})
-              for name in names}
+    values = {
+        name: sorted({str(p.get(name)) for p in params.values() if name not in but(p["strategy"])}) for name in names
+    }
     return {name: found for name, found in values.items() if len(found) > 1}
 
 
@@ -241,8 +267,13 @@ def listed(numbers) -> str:
 
 def _stacked(scores: pd.DataFrame, table) -> pd.DataFrame:
     """`table(rows)` of every energy and split, one below the other, with columns energy and split."""
-    groups = [(energy, split, scores[(scores["energy"] == energy) & (scores["split"] == split)])
-              for energy in frames.in_order(scores["energy"]) for split in SPLITS]
-    parts = [table(rows).assign(energy=energy, split=split) for energy, split, rows in groups if rows["mse"].notna().any()]
+    groups = [
+        (energy, split, scores[(scores["energy"] == energy) & (scores["split"] == split)])
+        for energy in frames.in_order(scores["energy"])
+        for split in SPLITS
+    ]
+    parts = [
+        table(rows).assign(energy=energy, split=split) for energy, split, rows in groups if rows["mse"].notna().any()
+    ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["energy", "split"])

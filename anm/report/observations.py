@@ -17,6 +17,7 @@ LEVEL = 0.005  # a change below this share of the error counts as level
 
 def learning(findings: Findings) -> Html:
     """Whether training had levelled off."""
+
     def say(rows: pd.DataFrame) -> str:
         return f"change of the error over the last fifth of training: {_by_strategy(rows, _end_change)}"
 
@@ -25,9 +26,13 @@ def learning(findings: Findings) -> Html:
 
 def thinking(findings: Findings) -> Html:
     """What more landscape steps than the standard buy."""
+
     def say(rows: pd.DataFrame) -> str:
         standard, most = _standard_steps(findings, rows), int(rows["steps"].max())
-        parts = [f"{split}: {_by_strategy(mine, lambda r: _change(r, 'steps', standard, most))}" for split, mine in rows.groupby("split", sort=False)]
+        parts = [
+            f"{split}: {_by_strategy(mine, lambda r: _change(r, 'steps', standard, most))}"
+            for split, mine in rows.groupby("split", sort=False)
+        ]
         return f"change of the error from {standard} to {most} landscape steps a level, {'; '.join(parts)}"
 
     return _sentences(findings, frames.landscape_steps(findings.records).dropna(subset="mse"), say)
@@ -35,19 +40,23 @@ def thinking(findings: Findings) -> Html:
 
 def conditions(findings: Findings) -> Html:
     """How much of the error the worst-conditioned problems make."""
+
     def say(rows: pd.DataFrame) -> str:
         rows = _first_strategy(rows[(rows["split"] == "same") & (rows["problems"] > 0)])
         worst = rows[rows["low"] == rows["low"].max()]
         share = _ratio((worst["mse"] * worst["problems"]).sum(), (rows["mse"] * rows["problems"]).sum())
         among = worst["problems"].sum() / rows["problems"].sum()
-        return (f"the {percent(among, sign=False)} of problems with a condition number of {number(worst['low'].iloc[0])} or more "
-                f"make {percent(share, sign=False)} of the error on same ({rows['strategy'].iloc[0]})")
+        return (
+            f"the {percent(among, sign=False)} of problems with a condition number of {number(worst['low'].iloc[0])} or more "
+            f"make {percent(share, sign=False)} of the error on same ({rows['strategy'].iloc[0]})"
+        )
 
     return _sentences(findings, frames.conditions(findings.records).dropna(subset="mse"), say)
 
 
 def ladder(findings: Findings) -> Html:
     """How much worse the hardest rung is than the easiest."""
+
     def say(rows: pd.DataFrame) -> str:
         easy, hard = rows["offset"].max(), rows["offset"].min()
         return f"change of the error from c = {easy:g} to c = {hard:g}: {_by_strategy(rows, lambda r: _change(r, 'offset', easy, hard))}"
@@ -57,6 +66,7 @@ def ladder(findings: Findings) -> Html:
 
 def solving(findings: Findings) -> Html:
     """How many landscape steps were kept."""
+
     def say(rows: pd.DataFrame) -> str:
         return f"share of landscape steps that lowered the energy: {_by_strategy(rows, lambda r: percent(r['accepted'].mean(), sign=False))}"
 
@@ -65,10 +75,13 @@ def solving(findings: Findings) -> Html:
 
 def mining(findings: Findings) -> Html:
     """How far from the answer the negatives are, and at which levels they still teach."""
+
     def say(rows: pd.DataFrame) -> str:
-        return (f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}; "
-                f"levels whose contrastive loss is above {TEACHES}, so that negatives still teach: {_by_strategy(rows, _teaching)}; at the other "
-                "levels with negatives they are told apart at once, and a strategy can change little there")
+        return (
+            f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}; "
+            f"levels whose contrastive loss is above {TEACHES}, so that negatives still teach: {_by_strategy(rows, _teaching)}; at the other "
+            "levels with negatives they are told apart at once, and a strategy can change little there"
+        )
 
     return _sentences(findings, frames.mining(findings.records).dropna(subset="distance"), say)
 
@@ -77,18 +90,30 @@ def _teaching(rows: pd.DataFrame) -> str:
     """The levels at which negatives still teach, with the loss and the share that are in fact right, or none."""
     means = rows.groupby("level")[["contrast", "false"]].mean()
     means = means[means["contrast"] > TEACHES]
-    return " and ".join(f"level {level:.0f} ({number(row['contrast'], 2)}, {percent(row['false'], sign=False)} of the negatives in fact right)"
-                        for level, row in means.iterrows()) or "none"
+    return (
+        " and ".join(
+            f"level {level:.0f} ({number(row['contrast'], 2)}, {percent(row['false'], sign=False)} of the negatives in fact right)"
+            for level, row in means.iterrows()
+        )
+        or "none"
+    )
 
 
 def _sentences(findings: Findings, table: pd.DataFrame, say) -> Html:
     """`say(rows)` for each energy that has rows, as paragraphs."""
-    return paragraphs((capital(f"{say(rows)}.") if not tag(findings, energy) else f"{tag(findings, energy)}{say(rows)}." for energy in findings.energies
-                       for rows in [table[table["energy"] == energy]] if len(rows)), "finding")
+    return paragraphs(
+        (
+            capital(f"{say(rows)}.") if not tag(findings, energy) else f"{tag(findings, energy)}{say(rows)}."
+            for energy in findings.energies
+            for rows in [table[table["energy"] == energy]]
+            if len(rows)
+        ),
+        "finding",
+    )
 
 
 def _by_strategy(rows: pd.DataFrame, value) -> str:
-    """"none <value>, random <value>, ..." """
+    """ "none <value>, random <value>, ..." """
     return ", ".join(f"{s} {value(rows[rows['strategy'] == s])}" for s in frames.in_order(rows["strategy"]))
 
 

@@ -32,13 +32,20 @@ def maps(findings: Findings) -> Html:
     axes = list(sweep.grid.axes)
     x, y = axes[0], axes[1] if len(axes) > 1 else "strategy"
     apart = [name for name in ("strategy", "energy", "split", *axes[2:]) if name not in (x, y)]
-    panels = [(_title(sweep, apart, values), partial(heat_map, rows, x, y))
-              for values, rows in drawn(sweep.cells).groupby(apart, sort=False)]
-    return figure("sweep", panels, caption=(
-        "Difference in MSE from the run without mining at the same seed and the same other settings, in percent of its "
-        "mean; below it the 95 % interval of the mean over seeds. Blue is better, orange worse; a thick frame marks what "
-        "is significant after Holm's correction over all cells of the energy and difficulty; an empty cell was not run."),
-        alt="; ".join(f"{row['tip']}" for row in drawn(sweep.cells).to_dict("records") if row["n_seeds"]))
+    panels = [
+        (_title(sweep, apart, values), partial(heat_map, rows, x, y))
+        for values, rows in drawn(sweep.cells).groupby(apart, sort=False)
+    ]
+    return figure(
+        "sweep",
+        panels,
+        caption=(
+            "Difference in MSE from the run without mining at the same seed and the same other settings, in percent of its "
+            "mean; below it the 95 % interval of the mean over seeds. Blue is better, orange worse; a thick frame marks what "
+            "is significant after Holm's correction over all cells of the energy and difficulty; an empty cell was not run."
+        ),
+        alt="; ".join(f"{row['tip']}" for row in drawn(sweep.cells).to_dict("records") if row["n_seeds"]),
+    )
 
 
 def cells(findings: Findings) -> Html:
@@ -47,17 +54,44 @@ def cells(findings: Findings) -> Html:
         return Html("")
     sweep, paths = findings.sweep, findings.paths
     axes = list(sweep.grid.axes)
-    rows = [[_notebooks(row, paths), row["strategy"], row["energy"], row["split"], *(row[axis] for axis in axes), _number(row["mse"]),
-             _number(row["mse_none"]), interval(row) if row["n_seeds"] else None, _number(row["p"]), _number(row["p_holm"]), int(row["n_seeds"])]
-            for row in sweep.cells.to_dict("records")]
-    columns = ["run", "strategy", "energy", "problems", *axes, "MSE", "MSE of none", "difference", "p", "p (Holm)", "paired seeds"]
+    rows = [
+        [
+            _notebooks(row, paths),
+            row["strategy"],
+            row["energy"],
+            row["split"],
+            *(row[axis] for axis in axes),
+            _number(row["mse"]),
+            _number(row["mse_none"]),
+            interval(row) if row["n_seeds"] else None,
+            _number(row["p"]),
+            _number(row["p_holm"]),
+            int(row["n_seeds"]),
+        ]
+        for row in sweep.cells.to_dict("records")
+    ]
+    columns = [
+        "run",
+        "strategy",
+        "energy",
+        "problems",
+        *axes,
+        "MSE",
+        "MSE of none",
+        "difference",
+        "p",
+        "p (Holm)",
+        "paired seeds",
+    ]
     return table("Every cell of the sweep", columns, rows, fold=True)
 
 
 def drawn(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells as a map shows them: percent, low, high, and the text on hover."""
     found = [[100 * share for share in shares(row)] for row in cells.to_dict("records")]
-    tips = [f"{row['planned'].removesuffix('.ipynb')}, {row['split']}: {interval(row)}" for row in cells.to_dict("records")]
+    tips = [
+        f"{row['planned'].removesuffix('.ipynb')}, {row['split']}: {interval(row)}" for row in cells.to_dict("records")
+    ]
     return cells.assign(**dict(zip(("percent", "low", "high"), zip(*found))), tip=tips)
 
 
@@ -66,9 +100,11 @@ def _outcome(sweep: Sweep, rows: pd.DataFrame, energy: str, split: str) -> str:
     rows = rows.drop_duplicates("planned")
     best, worst = (rows.loc[place] for place in (rows["relative"].idxmin(), rows["relative"].idxmax()))
     clear = int((rows["ci_high"] < 0).sum()), int((rows["ci_low"] > 0).sum())
-    return (f"{energy}, {split}: best {_where(sweep, best)} {interval(best)}, worst {_where(sweep, worst)} {interval(worst)}. "
-            f"{clear[0]} of {counted(int((rows['n_seeds'] > 0).sum()), 'cell')} have an interval below zero (better than {BASELINE}) and {clear[1]} "
-            f"above it, before any correction. {counted(int(rows['family'].iloc[0]), 'comparison')}, corrected together after Holm: {_verdict(rows)}.")
+    return (
+        f"{energy}, {split}: best {_where(sweep, best)} {interval(best)}, worst {_where(sweep, worst)} {interval(worst)}. "
+        f"{clear[0]} of {counted(int((rows['n_seeds'] > 0).sum()), 'cell')} have an interval below zero (better than {BASELINE}) and {clear[1]} "
+        f"above it, before any correction. {counted(int(rows['family'].iloc[0]), 'comparison')}, corrected together after Holm: {_verdict(rows)}."
+    )
 
 
 def _verdict(rows: pd.DataFrame) -> str:
@@ -96,15 +132,20 @@ def _missing(sweep: Sweep) -> str:
 def _scale(sweep: Sweep) -> str:
     params = sweep.grid.params(BASELINE, sweep.grid.standard())
     paired = sweep.cells.loc[sweep.cells["n_seeds"] > 0, "n_seeds"]
-    return (f"n = {params.n}, {params.train_steps:,} training steps, batch {params.batch_size}, {reach(paired) if len(paired) else 0} paired seeds, "
-            f"{params.test_problems:,} test problems a difficulty, where the axes say nothing else")
+    return (
+        f"n = {params.n}, {params.train_steps:,} training steps, batch {params.batch_size}, {reach(paired) if len(paired) else 0} paired seeds, "
+        f"{params.test_problems:,} test problems a difficulty, where the axes say nothing else"
+    )
 
 
 def _title(sweep: Sweep, apart: list[str], values: tuple) -> str:
     named = dict(zip(apart, values))
     several = {name: len(set(sweep.cells[name])) > 1 for name in apart}
-    return ", ".join(str(value) if name in ("strategy", "energy", "split") else f"{name} {value}"
-                     for name, value in named.items() if several[name] or name == "split")
+    return ", ".join(
+        str(value) if name in ("strategy", "energy", "split") else f"{name} {value}"
+        for name, value in named.items()
+        if several[name] or name == "split"
+    )
 
 
 def _notebooks(row: dict, paths: dict) -> Html | str:

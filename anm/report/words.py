@@ -15,7 +15,12 @@ SUBJECT = "adversarial"  # what the study asks about
 PROBLEMS = {"same": "problems as in training", "harder": "harder problems"}
 NEAR = 1.1  # within this factor of the affine fit counts as on its plateau
 THEIRS = "mlp"  # the energy that the published figures are of
-DECLARED = {"train_steps": 100_000, "batch_size": 2048, "seeds": 10, "test_problems": 20_000}  # before the runs, at n = 20
+DECLARED = {
+    "train_steps": 100_000,
+    "batch_size": 2048,
+    "seeds": 10,
+    "test_problems": 20_000,
+}  # before the runs, at n = 20
 WIDE = 10.0  # seeds that span a larger factor are compared by ratios, too
 ROUNDING = 2.0  # within this factor of LU in single precision counts as its limit
 
@@ -26,18 +31,32 @@ def scale(findings: Findings) -> str:
         return "No finished run."
     params = [record["params"] for record in findings.records.values()]
     seeds = findings.scores["seed"].nunique()
-    return (f"Scale: n = {reach(p['n'] for p in params)}, {reach(p['train_steps'] for p in params)} training steps, "
-            f"batch {reach(p['batch_size'] for p in params)}, {counted(seeds, 'seed')}, {reach(findings.scores['problems'])} "
-            f"test problems a difficulty, {counted(len(params), 'run')} on {_devices(findings)}.{_short_of_declared(findings)}")
+    return (
+        f"Scale: n = {reach(p['n'] for p in params)}, {reach(p['train_steps'] for p in params)} training steps, "
+        f"batch {reach(p['batch_size'] for p in params)}, {counted(seeds, 'seed')}, {reach(findings.scores['problems'])} "
+        f"test problems a difficulty, {counted(len(params), 'run')} on {_devices(findings)}.{_short_of_declared(findings)}"
+    )
 
 
 def _short_of_declared(findings: Findings) -> str:
     """What the declared scale asks for and some run lacks."""
-    lowest = {name: min(record["params"][name] for record in findings.records.values()) for name in DECLARED if name != "seeds"}
+    lowest = {
+        name: min(record["params"][name] for record in findings.records.values())
+        for name in DECLARED
+        if name != "seeds"
+    }
     lowest["seeds"] = findings.scores.groupby(["energy", "strategy"], observed=True)["seed"].nunique().min()
-    names = {"train_steps": "training steps", "batch_size": "a batch of", "seeds": "seeds", "test_problems": "test problems"}
-    short = [f"{names[name]} {DECLARED[name]:,}" if name == "batch_size" else f"{DECLARED[name]:,} {names[name]}"
-             for name in DECLARED if lowest[name] < DECLARED[name]]
+    names = {
+        "train_steps": "training steps",
+        "batch_size": "a batch of",
+        "seeds": "seeds",
+        "test_problems": "test problems",
+    }
+    short = [
+        f"{names[name]} {DECLARED[name]:,}" if name == "batch_size" else f"{DECLARED[name]:,} {names[name]}"
+        for name in DECLARED
+        if lowest[name] < DECLARED[name]
+    ]
     return f" The declared scale is larger: {', '.join(short)}." if short else ""
 
 
@@ -92,8 +111,10 @@ def answer(findings: Findings, energy: str, strategy: str, split: str = "same") 
     if unequal(findings, energy):
         return f"No claim: the runs {place} differ in more than their strategy. {capital(who)}: {effect}."
     if not row["claim"]:
-        return (f"No claim yet {place}: {counted(int(row['n_seeds']), 'paired seed')}, and a claim needs {MIN_SEEDS}. "
-                f"So far, {who}: {effect}.")
+        return (
+            f"No claim yet {place}: {counted(int(row['n_seeds']), 'paired seed')}, and a claim needs {MIN_SEEDS}. "
+            f"So far, {who}: {effect}."
+        )
     if split == "same" and (why := rounding(findings, energy)):
         return f"{capital(place)}, {PROBLEMS[split]} cannot tell: {why}"
     return f"{capital(place)}, {who} {_judgement(row)}: {effect}.{_powerless(findings, row)}"
@@ -106,8 +127,10 @@ def _powerless(findings: Findings, row) -> str:
     lowest = lowest_holm(family["p"].to_numpy(float), family["n_seeds"].to_numpy())[family.index.get_loc(row.name)]
     if row["significant"] or lowest < ALPHA:
         return ""
-    return (f" {counted(int(row['n_seeds']), 'seed')} cannot show a difference here: after correction for {counted(len(family), 'pair')} "
-            f"p is {number(lowest, 2)} at least.")
+    return (
+        f" {counted(int(row['n_seeds']), 'seed')} cannot show a difference here: after correction for {counted(len(family), 'pair')} "
+        f"p is {number(lowest, 2)} at least."
+    )
 
 
 def brief(findings: Findings, energy: str, strategy: str, against: str, split: str) -> str:
@@ -133,8 +156,13 @@ def difference(findings: Findings, energy: str, strategy: str, split: str, again
     table = findings.comparison
     if "strategy" not in table:
         return None
-    rows = table[(table["energy"] == energy) & (table["split"] == split) & (table["strategy"] == strategy)
-                 & (table["against"] == against) & (table["n_seeds"] > 0)]
+    rows = table[
+        (table["energy"] == energy)
+        & (table["split"] == split)
+        & (table["strategy"] == strategy)
+        & (table["against"] == against)
+        & (table["n_seeds"] > 0)
+    ]
     return None if rows.empty else rows.iloc[0]
 
 
@@ -169,8 +197,10 @@ def plateau(findings: Findings, energy: str) -> str:
     if ratio > 1 / NEAR:
         far = max(abs(mean / affine - 1) for mean in means["mean"])
         tail = f", the others within {percent(far, sign=False)}" if len(means) > 1 and far < NEAR - 1 else ""
-        return (f"{beside} within {percent(abs(ratio - 1), sign=False)} of {fit}{tail}. "
-                "On that plateau a difference says little about mining.")
+        return (
+            f"{beside} within {percent(abs(ratio - 1), sign=False)} of {fit}{tail}. "
+            "On that plateau a difference says little about mining."
+        )
     return f"{beside} {number(1 / ratio, 2)} times lower than {fit}."
 
 
@@ -183,11 +213,16 @@ def ratios(findings: Findings, energy: str) -> list[str]:
         if len(base) < MIN_SEEDS or max(base) < WIDE * min(base):
             continue
         rows = {name: geometric_ratio(scores, name, BASELINE) for name in scores if name != BASELINE}
-        texts = [f"{name} × {number(row['ratio'], 2)} (95{THIN}% interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)}, {counted(row['n_seeds'], 'seed')})"
-                 for name, row in rows.items() if row["n_seeds"] >= MIN_SEEDS]
+        texts = [
+            f"{name} × {number(row['ratio'], 2)} (95{THIN}% interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)}, {counted(row['n_seeds'], 'seed')})"
+            for name, row in rows.items()
+            if row["n_seeds"] >= MIN_SEEDS
+        ]
         if texts:
-            found.append(f"Seeds of {BASELINE} span {span(min(base), max(base), 2)} on {PROBLEMS[split]}, so that a mean is that of its worst seeds. "
-                         f"As ratios of geometric means against {BASELINE}, which were not declared before and are not corrected: {', '.join(texts)}.")
+            found.append(
+                f"Seeds of {BASELINE} span {span(min(base), max(base), 2)} on {PROBLEMS[split]}, so that a mean is that of its worst seeds. "
+                f"As ratios of geometric means against {BASELINE}, which were not declared before and are not corrected: {', '.join(texts)}."
+            )
     return found
 
 
@@ -197,15 +232,19 @@ def rounding(findings: Findings, energy: str) -> str:
     limit = rivals.loc[(rivals["rival"] == "lu_float32") & (rivals["split"] == "same"), "mse"]
     if means.empty or limit.empty or not means["mean"].max() < ROUNDING * limit.iloc[0]:
         return ""
-    return (f"every mean, {span(means['mean'].min(), means['mean'].max(), 3)}, is at the limit of single precision (LU in float32: "
-            f"{number(limit.iloc[0], 1)}): a difference between strategies there is one of rounding.")
+    return (
+        f"every mean, {span(means['mean'].min(), means['mean'].max(), 3)}, is at the limit of single precision (LU in float32: "
+        f"{number(limit.iloc[0], 1)}): a difference between strategies there is one of rounding."
+    )
 
 
 def prices(findings: Findings, energy: str) -> dict[str, float]:
     """Strategy -> what its training step costs in steps of none; empty where not all did steps of the same size on the same machine."""
     rows = findings.scores[findings.scores["energy"] == energy]
     steps = rows.groupby("strategy", observed=True)["seconds_per_step"].mean().to_dict()
-    sizes = rows.groupby("run").agg(seeds=("seed", "nunique"), **{name: (name, "first") for name in ("n", "batch_size", "noise_levels")})
+    sizes = rows.groupby("run").agg(
+        seeds=("seed", "nunique"), **{name: (name, "first") for name in ("n", "batch_size", "noise_levels")}
+    )
     if _machines(findings, energy) != 1 or len(sizes.drop_duplicates()) != 1 or not steps.get(BASELINE, 0) > 0:
         return {}
     return {name: price / steps[BASELINE] for name, price in steps.items() if price > 0}
@@ -232,9 +271,11 @@ def at_equal_cost(findings: Findings, energy: str) -> list[str]:
         then = mine.groupby("seed")[["step", "mse"]].apply(lambda curve: np.interp(afford, curve["step"], curve["mse"]))
         shared = then.index.intersection(ends.index)
         if len(shared):
-            found.append(f"For the price of all steps of {BASELINE}, {name} takes {afford:,.0f}; its error on the problems of the learning curve is then "
-                         f"{percent(then[shared].mean() / ends[shared].mean() - 1)} against {BASELINE}'s at the end, and lower in "
-                         f"{int((then[shared] < ends[shared]).sum())} of {counted(len(shared), 'seed')}.")
+            found.append(
+                f"For the price of all steps of {BASELINE}, {name} takes {afford:,.0f}; its error on the problems of the learning curve is then "
+                f"{percent(then[shared].mean() / ends[shared].mean() - 1)} against {BASELINE}'s at the end, and lower in "
+                f"{int((then[shared] < ends[shared]).sum())} of {counted(len(shared), 'seed')}."
+            )
     return found
 
 
@@ -249,16 +290,31 @@ def reproduced(findings: Findings) -> list[str]:
     theirs = ", ".join(f"{name} {percent(prior[name] / base - 1)}" for name in here)
     ours = ", ".join(f"{name} {interval(row)}" for name, row in here.items())
     agree = [name for name, row in here.items() if (row["relative"] > 0) == (prior[name] > base)]
-    direction = "the same direction" if len(agree) == len(here) else f"the same direction for {' and '.join(agree)} alone" if agree else "the other direction"
-    steps = max(record["params"]["train_steps"] for record in findings.records.values() if record["params"]["energy"] == THEIRS)
-    found.append(f"The prior study, after 100,000 steps, had these differences from {BASELINE} on same: {theirs}; each score on fresh problems of its own, "
-                 f"whose sampling error is about as large. Here, after {steps:,} steps, in {direction}: {ours}.")
+    direction = (
+        "the same direction"
+        if len(agree) == len(here)
+        else f"the same direction for {' and '.join(agree)} alone"
+        if agree
+        else "the other direction"
+    )
+    steps = max(
+        record["params"]["train_steps"] for record in findings.records.values() if record["params"]["energy"] == THEIRS
+    )
+    found.append(
+        f"The prior study, after 100,000 steps, had these differences from {BASELINE} on same: {theirs}; each score on fresh problems of its own, "
+        f"whose sampling error is about as large. Here, after {steps:,} steps, in {direction}: {ours}."
+    )
     with_, without = BEST, next(p for p in PUBLISHED if p.source == IRED and "without" in p.method)
     rows = {split: difference(findings, THEIRS, SUBJECT, split) for split in PROBLEMS}
     if all(row is not None for row in rows.values()):
-        there = ", ".join(f"{split} {percent(getattr(with_, f'mse_{split}') / getattr(without, f'mse_{split}') - 1)}" for split in rows)
+        there = ", ".join(
+            f"{split} {percent(getattr(with_, f'mse_{split}') / getattr(without, f'mse_{split}') - 1)}"
+            for split in rows
+        )
         ours = ", ".join(f"{split} {interval(row)}" for split, row in rows.items())
-        found.append(f"IRED reports a gain by contrast with mined negatives ({there}), from one training each and without an interval; here: {ours}.")
+        found.append(
+            f"IRED reports a gain by contrast with mined negatives ({there}), from one training each and without an interval; here: {ours}."
+        )
     return found
 
 
@@ -277,7 +333,7 @@ def reference(findings: Findings, name: str, split: str, energy: str) -> float:
 
 
 def tag(findings: Findings, energy: str) -> str:
-    """"<energy>: " where the report has several energies."""
+    """ "<energy>: " where the report has several energies."""
     return f"{energy}: " if len(findings.energies) > 1 else ""
 
 
@@ -305,15 +361,26 @@ def _lacking(findings: Findings, energy: str, strategy: str) -> str:
     split = [s for s in lacking if any(name.startswith(f"{s} (") for name in have)]
     if split:
         return f"the runs of {' and of '.join(split)} differ in their settings"
-    return f"there is no run of {' or of '.join(lacking)}" if lacking else f"{strategy} and {BASELINE} share no seed with a score"
+    return (
+        f"there is no run of {' or of '.join(lacking)}"
+        if lacking
+        else f"{strategy} and {BASELINE} share no seed with a score"
+    )
 
 
 def _devices(findings: Findings) -> str:
-    names = {(record["provenance"]["machine"].get("gpu") or record["provenance"]["machine"].get("cpu") or "?")
-             for record in findings.records.values()}
+    names = {
+        (record["provenance"]["machine"].get("gpu") or record["provenance"]["machine"].get("cpu") or "?")
+        for record in findings.records.values()
+    }
     return ", ".join(sorted(names))
 
 
 def _machines(findings: Findings, energy: str) -> int:
-    return len({(record["provenance"]["device"], str(record["provenance"]["machine"]))
-                for record in findings.records.values() if record["params"]["energy"] == energy})
+    return len(
+        {
+            (record["provenance"]["device"], str(record["provenance"]["machine"]))
+            for record in findings.records.values()
+            if record["params"]["energy"] == energy
+        }
+    )
