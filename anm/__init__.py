@@ -1,29 +1,27 @@
-"""anm: does adversarial negative mining help an energy-based diffusion model to invert matrices?"""
-
-import os
+"""Does adversarial negative mining help an energy-based diffusion model to invert matrices?"""
 
 __version__ = "0.1.0"
 
-# Threads that wait for one another spin; with a core taken by somebody else that makes a step thirty times as long.
-# A short spin costs next to nothing on an idle machine. Read when torch is first imported, so it stands here.
-if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
-    os.environ["GOMP_SPINCOUNT"] = "10000"
-
-from anm.checkpoint import CheckpointError
-from anm.energy import EnergyMLP
-from anm.evaluate import evaluate
-from anm.interrupt import Interrupted
-from anm.landscape import Solver
-from anm.miners import Mine, miner
+from anm.energies import AutogradEnergy, EnergyMLP
+from anm.evaluation.scores import evaluate
+from anm.miners import MiningContext
 from anm.params import ParamError, RunParams
-from anm.record import RecordError, collect_runs, emit_record, read_run, run_record
-from anm.trainer import TrainingError, load, train, untrained
+from anm.records.collect import RecordError, collect_runs
+from anm.records.read import read_run
+from anm.records.write import emit_record, run_record
+from anm.registry import miner
+from anm.solvers.solver import Solver
+from anm.training.checkpoints import CheckpointError
+from anm.training.loop import load, train, untrained
+from anm.training.state import TrainingError
+from anm.utils.signals import Interrupted
 
 __all__ = [
+    "AutogradEnergy",
     "CheckpointError",
     "EnergyMLP",
     "Interrupted",
-    "Mine",
+    "MiningContext",
     "ParamError",
     "RecordError",
     "RunParams",

@@ -14,78 +14,97 @@ runs = "../reports/quick"
 plan = ["none", "random", "adversarial"]
 
 # %%
-from anm.report import figures, gallery, gather, observations, products, sweeps, tables
+from anm.report import answer, comparison_tables, data_files, figures, gallery, gather
+from anm.report import observations, products, published_tables, run_tables, strategy_table, sweeps
 
 study = gather(runs, plan)
 
 # %%
-tables.answer(study)
+answer.first_screen(study)
 
 # %%
 figures.headline(study)
 
 # %%
-tables.beside(study)
+answer.details(study)
+
+# %%
+comparison_tables.costs(study)
 
 # %% [markdown]
 # ## The question
 #
-# An energy-based model answers by descending an energy. It is trained to denoise right answers and, if it is also
-# shown *negatives*, to give wrong answers a higher energy than right ones. *Adversarial mining* seeks negatives
-# that the model itself takes for good: it starts from a noised answer and descends the energy a little. Is that
-# worth its cost?
+# An energy-based model descends an energy to find an answer. It is trained to denoise right answers. It can also be
+# shown *negatives*: wrong answers, whose energy must be higher than that of right ones. *Adversarial mining* searches
+# for negatives with low energy: it takes a noised answer and descends the energy by a few steps. Does this improve the
+# answers enough to justify its cost?
 #
-# Three strategies train the same network on the same problems from the same weights with the same noise, seed by
-# seed. **none** has no negatives. **random** takes random matrices: it separates the effect of *any* negatives from
-# that of hard ones. **adversarial** mines them. Declared before the runs: the score is the mean squared error on
-# problems drawn as in training (*same*); problems nearer to singular (*harder*) come second.
+# Three strategies train the same network. At each seed they have the same initial weights, problems and noise.
+# **none** has no negatives. **random** uses random matrices; it separates the effect of *any* negatives from the
+# effect of hard ones. **adversarial** uses mined negatives. The primary score was declared before the runs: the mean
+# squared error on problems as in training (*same*). The secondary score is on problems nearer to singular (*harder*).
 
 # %% [markdown]
-# ## Strategies side by side
+# ## Strategies
 #
-# Strategies first, with the 95 % interval of their mean over seeds. Below them what costs no training of a network,
-# on the same test problems, and what others have published. A strategy that does not beat the affine fit has
-# learnt no more about inversion than two numbers hold.
+# Each strategy with the 95 % interval of its mean over seeds. Below them: baselines without training on the same test
+# problems, and the best published figure. The last column compares with the affine fit, which has two numbers. A ratio
+# near 1 means that the network has learnt no more about inversion than this fit. Near the affine fit, a difference
+# between strategies says little about mining.
 
 # %%
-tables.strategies(study)
+strategy_table.strategies(study)
 
 # %%
 figures.seeds(study)
 
 # %%
-tables.published(study)
+published_tables.differences(study)
+
+# %%
+published_tables.published_table(study)
 
 # %% [markdown]
-# ## Differences, seed by seed
+# ## Paired differences
 #
-# Pairing removes what two runs of one seed share, so that small differences show. Two questions are asked of each
-# pair: is there a difference (exact sign-flip test, Holm's correction over the pairs), and is it too small to
-# matter (two one-sided tests against the margin)?
+# Pairing by seed removes the variation that two runs of one seed share. Each pair is tested twice. Is there a
+# difference (exact sign-flip test, Holm's correction over the pairs)? Is it too small to matter (two one-sided tests
+# against the margin)? *Inconclusive* means that neither was found.
 
 # %%
 figures.differences(study)
 
 # %%
-tables.pairs(study)
+comparison_tables.pairs(study)
+
+# %% [markdown] tags=["ratios"]
+# Where the seeds of none span more than a factor of ten, the worst seeds dominate the mean. There, the next table
+# compares geometric means. This was not declared before the runs.
+
+# %% tags=["ratios"]
+comparison_tables.geometric_ratios(study)
 
 # %% [markdown] tags=["products"]
-# ## Leaving the plateau
+# ## Energies that multiply matrices
 #
-# How far energies that multiply matrices come below what an affine fit can reach, what an answer costs beside the
-# classical iterations at the same count of matrix products, and what holds beyond the problems of the training.
+# Three questions about energies that multiply matrices. How far are their errors below the affine fit? How many matrix
+# products does an answer cost, against iterative baselines? What is the error on other sizes and spectra?
+# *Refinement steps* are conjugate gradient steps at test time, after the last noise level.
 
 # %% tags=["products"]
-products.say(study)
+products.description(study)
 
 # %% tags=["products"]
-products.reached(study)
+products.error_ranges(study)
 
 # %% tags=["products"]
-products.prices(study)
+products.products_needed(study)
 
 # %% tags=["products"]
-products.elsewhere(study)
+products.error_by_products(study)
+
+# %% tags=["products"]
+products.other_problems(study)
 
 # %% tags=["products"]
 products.seeds(study)
@@ -93,12 +112,15 @@ products.seeds(study)
 # %% [markdown] tags=["sweep"]
 # ## The sweep
 #
-# This folder holds a grid: each combination of the settings below was run, and `none` beside it. In the rest of the page
-# the combination at the usual settings stands for its strategy. A sweep looks for where to look next: the more cells,
-# the more of them differ by chance, which the correction answers for.
+# This folder holds a sweep: one run for each combination of the settings below, and the matching runs of `none`. The
+# rest of the page is about the combination at the standard settings. With more cells, more of them differ by chance;
+# Holm's correction accounts for that.
 
 # %% tags=["sweep"]
-sweeps.say(study)
+sweeps.description(study)
+
+# %% tags=["sweep"]
+sweeps.summary(study)
 
 # %% tags=["sweep"]
 sweeps.maps(study)
@@ -116,24 +138,24 @@ observations.learning(study)
 figures.learning(study)
 
 # %% [markdown]
-# ## Thinking longer
+# ## Landscape steps at test time
 #
-# The promise of an energy is that more descent at test time answers better.
+# More landscape steps per noise level descend the energy further. They should improve the answer.
 
 # %%
-observations.thinking(study)
+observations.landscape_steps(study)
 
 # %%
-figures.thinking(study)
+figures.landscape_steps(study)
 
 # %%
-tables.optimisation(study)
+published_tables.optimisation_steps(study)
 
 # %% [markdown] tags=["forming"]
-# ## An answer forming
+# ## One answer, level by level
 #
-# Solving starts from noise. At every level the energy's gradient points to the answer, landscape steps go downhill, and the next,
-# less noisy level starts where they end.
+# Solving starts from noise. At every level, landscape steps descend the energy, whose gradient predicts the noise. The
+# next, less noisy level starts from the result.
 
 # %% tags=["forming"]
 gallery.forming(study)
@@ -141,7 +163,7 @@ gallery.forming(study)
 # %% [markdown]
 # ## Harder problems
 #
-# Two views of difficulty: the condition number within a test set, and test sets nearer and nearer to singular.
+# Two measures of difficulty: the condition number within a test set, and the offset c of the test set.
 
 # %%
 observations.conditions(study)
@@ -156,16 +178,17 @@ observations.ladder(study)
 figures.ladder(study)
 
 # %% [markdown] tags=["worst"]
-# ### The worst cases
+# ### The problems with the largest condition numbers
 
 # %% tags=["worst"]
 gallery.worst(study)
 
 # %% [markdown]
-# ## Inside the landscape
+# ## The energy and its negatives
 #
-# Does the energy do what it is for? While solving, landscape steps should lower it and be kept. While training,
-# a hard negative should look almost as good as the answer: the contrastive loss says how well the two are told apart.
+# While solving, landscape steps should lower the energy and be accepted. While training, a hard negative should have
+# almost the energy of the answer. The contrastive loss measures how well the energy separates the two. Where this loss
+# is near zero, the energy separates them completely, and a strategy can change little.
 
 # %%
 observations.solving(study)
@@ -182,90 +205,91 @@ figures.mining(study)
 # %% [markdown]
 # ## Methods
 #
-# **Task.** A problem is $A = 2RR^\top + cI$ with the entries of $R$ uniform on $[-1, 1]$; its answer is $X = A^{-1}$.
-# Training draws fresh problems at every step. The offset $c$ sets the difficulty: *same* has that of training,
+# **Task.** A problem is $A = 2RR^\top + cI$ with the entries of $R$ uniform on $[-1, 1]$. Its answer is $X = A^{-1}$.
+# Training draws new problems at every step. The offset $c$ sets the difficulty: *same* has the $c$ of training,
 # *harder* a smaller one. Test sets are frozen: drawn once, the same for every strategy, seed and machine.
 #
 # **Diffusion.** Noise level $t$ turns an answer $x_0$ into
 #
-# $$x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \varepsilon, \qquad \varepsilon \sim \mathcal{N}(0, I),$$
+# $$x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \varepsilon, \qquad
+# \varepsilon \sim \mathcal{N}(0, I),$$
 #
-# and the gradient of the energy predicts the noise, $\hat\varepsilon = \nabla_x E(A, x_t, t)$. Denoising loss:
+# and the gradient of the energy predicts the noise, $\hat\varepsilon = \nabla_x E(A, x_t, t)$. The denoising loss is
 # $\mathcal{L}_d = \lVert \hat\varepsilon - \varepsilon \rVert^2$, averaged over entries.
 #
-# **Negatives.** A negative $x^-$ and the answer go through one further noise sample to the same level. With
-# $E^+$ and $E^-$ the energies of the two, the contrastive loss is the cross-entropy of telling them apart,
+# **Negatives.** A negative $x^-$ and the answer get the same new noise of the same level. $E^-$ and $E^+$ are their
+# energies. The contrastive loss is the cross-entropy of separating the two,
 #
 # $$\mathcal{L}_c = \log\left(1 + e^{E^+ - E^-}\right), \qquad \mathcal{L} = \mathcal{L}_d + \lambda \mathcal{L}_c.$$
 #
-# *Hard* means wrong with low energy. `adversarial` noises the answer more strongly than the level does, takes
-# landscape steps **down** the energy, and clips the result to the answer bound. `random` draws from a clipped
-# normal distribution. `none` has no contrastive term.
+# *Hard* means wrong with low energy. `adversarial` adds more noise to the answer than the level has, takes landscape
+# steps **down** the energy, and clips the result to the answer bound. `random` draws from a clipped normal
+# distribution. `none` has no contrastive loss.
 #
-# **Landscape step** at level $t$, for every problem on its own:
+# **Landscape step** at level $t$, separately for every problem:
 #
 # $$x \leftarrow \mathrm{clip}\left(x - \eta_t\, \hat\varepsilon,\; \pm b \sqrt{\bar\alpha_t}\right), \qquad
-# \eta_t = \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}},$$
+# \eta_t = \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}.$$
 #
-# kept only where the energy did not rise. Solving starts from noise and alternates landscape steps with the
-# passage to the next lower level.
+# A step is accepted only if the energy does not rise. Solving starts from noise. It alternates landscape steps with
+# the transition to the next lower level.
 #
-# **Pairing.** Each seed has separate random streams for weights, problems, noise and miner, so that at one seed
-# strategies differ in their negatives alone.
+# **Pairing.** Each seed has separate random streams for weights, problems, noise and miner. At one seed, strategies
+# differ in their negatives only.
 #
-# **Statistics**, declared before the runs. Per-seed differences; BCa bootstrap interval of their mean; exact
-# two-sided sign-flip test, corrected after Holm; equivalence by two one-sided paired t tests against a margin that
-# is a share of the mean of `none`. With too few seeds there are intervals but no claim: the exact test could not
-# reach significance. Intervals over so few seeds are too narrow, and none of them speaks about other machines,
+# **Statistics**, declared before the runs. Paired differences per seed; BCa bootstrap interval of their mean; exact
+# two-sided sign-flip test with Holm's correction; equivalence by two one-sided paired t tests. The equivalence margin
+# is a share of the mean of `none`. With too few seeds the page gives intervals but no claim, because the exact test
+# cannot reach significance. Limits: intervals over so few seeds are too narrow, and no interval covers other machines,
 # sizes or tasks.
 
 # %%
-tables.protocol(study)
+run_tables.protocol(study)
 
 # %% [markdown]
-# ### Departures from the prior study's and IRED's released code
+# ### Differences from the released code of the prior study and of IRED
 #
 # | There | Here | Why |
 # |---|---|---|
-# | The clip bound of the first row's noise level is used for a whole batch | Every row is clipped to the bound of its own level | rows of one batch have different levels |
-# | Every landscape step after the first is twice as long | All steps have the same scale | one definition of a step |
-# | One gradient norm is clipped for the whole model | Clipped for each seed of a stack | a seed gives the same run alone and in a stack |
-# | Scores of raw and of averaged weights mixed between scripts | Averaged weights everywhere | one definition of the score |
-# | Each score came from fresh problems | Frozen test sets, the same for all | the spread between seeds was mostly test sampling |
-# | Gradients through a second autograd pass; the energy evaluated twice at each accepted point | Energy and gradient together, in closed form, once | the same numbers in less time |
-# | Problems by a data loader, one at a time | Problems drawn and inverted in batches | speed |
-# | Half precision, always on | Precision is a setting, and on record | a small difference must not be rounding |
-# | One random stream a run | Separate streams, the same for every strategy at one seed | differences show at fewer seeds |
-# | Validation on the training objects | Validation on problems never trained on | a score is of unseen problems |
-# | The answer is left at the scale of the last noise level, a little smaller | The answer is at its own scale | what is asked for is the inverse |
-# | "Adversarial" was ascent in the notes and descent in the code | Descent; ascent is another strategy | hard means low energy |
+# | A whole batch is clipped to the bound of its first row's noise level | Every row is clipped to the bound of its own level | Rows of one batch have different levels |
+# | Every landscape step after the first is twice as long | All steps have the same scale | One definition of a step |
+# | One gradient norm is clipped for the whole model | The norm is clipped for each seed of a stack | A seed gives the same run alone and in a stack |
+# | Some scripts score raw weights, others averaged weights | Averaged weights always | One definition of the score |
+# | Each score is on new problems | Frozen test sets, the same for all | Most of the variation between seeds was test sampling |
+# | A second autograd pass for gradients; the energy is evaluated twice at each accepted point | Energy and gradient together, in closed form, once | The same numbers in less time |
+# | Problems come one at a time from a data loader | Problems are drawn and inverted in batches | Speed |
+# | Half precision always | Precision is a setting, in the record | A small difference must not come from rounding |
+# | One random stream per run | Separate streams, the same for every strategy at one seed | Differences are visible with fewer seeds |
+# | Validation on training problems | Validation on problems never used in training | The score is for unseen problems |
+# | The answer has the scale of the last noise level, a little smaller | The answer has its own scale | The task asks for the inverse |
+# | "Adversarial" is ascent in the notes and descent in the code | Descent; ascent is another strategy | Hard means low energy |
 
 # %% [markdown]
-# ## Where the numbers come from
+# ## Origin of the numbers
 #
-# Every number on this page is computed, when the page is made, from the executed notebooks below and the file of the
-# direct network where there is one. In the figures, hover a mark to see its run and seed; in the table of seeds,
-# follow the link.
+# Every number on this page is computed from the executed notebooks below when the page is built, and from the file of
+# the feed-forward network if there is one. In the figures, hover over a mark to see its run and seed. In the table of
+# seeds, follow the link.
 
 # %%
-tables.provenance(study)
+run_tables.provenance_table(study)
 
 # %%
-tables.settings(study)
+run_tables.settings(study)
 
 # %%
-tables.seeds(study)
+run_tables.seeds(study)
 
 # %% [markdown]
 # ## What is missing
 
 # %%
-tables.gaps(study)
+run_tables.missing_and_refused(study)
 
 # %% [markdown]
-# ## Take the data
+# ## Download the data
 #
-# The files are in this page itself; saving them needs no network.
+# The files are part of this page. Saving them needs no network.
 
 # %%
-tables.downloads(study)
+data_files.downloads(study)

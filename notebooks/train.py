@@ -7,56 +7,56 @@
 # ---
 
 # %% [markdown]
-# # One run: an energy learns to invert matrices
+# # Train and score one strategy
 #
-# **Question.** An energy-based diffusion model gives every candidate inverse $x$ of a matrix $A$ an energy, and
-# answers by descending it. Does it answer better when, while it learns, it is also shown *negatives*: wrong
-# answers whose energy it must raise? This notebook trains one stack of seeds with one strategy for
-# choosing the negatives, scores it on frozen problems, and stores the result in its own last output.
+# **Question.** An energy-based diffusion model gives an energy to every candidate answer $x$ of a problem $A$, and
+# solves the problem by descending this energy. Does training with *negatives*, wrong answers whose energy the loss
+# raises, lower the error of its answers? This notebook trains one stack of seeds with one strategy for negatives,
+# scores it on frozen test problems, and stores the result in its last output.
 #
 #     papermill notebooks/train.ipynb out.ipynb -p strategy adversarial
 #
 # ## Parameters
 #
-# `strategy` says where negatives come from: `none` has none, `random` takes random matrices, `adversarial`
-# descends the energy from a noised answer, to find what is wrong but looks right. README explains the rest.
+# `strategy` sets where negatives come from. `none`: no negatives. `random`: random matrices. `adversarial`: the
+# answer with noise, moved down the energy to a wrong answer with low energy. `docs/catalogue.md` lists the others.
 
 # %% tags=["parameters"]
-strategy = "adversarial"
-energy = "mlp"
-n = 20
-noise_levels = 10
-train_steps = 500
-batch_size = 64
-learning_rate = 1e-3
-seeds = "0-2"
-mining_opt_steps = 2
-mining_noise_scale = 3.0
-contrastive_weight = 0.5
-contrastive_warmup = 0
-mining_levels = "all"
-false_negative_residual = 0.0
-candidates = 8
-ball_radius = 0.1
-langevin_noise = 1.0
-replay_size = 10000
-replay_fresh = 0.05
-mixture = "adversarial:0.5,random:0.5"
-landscape_steps = 5
-answer_bound = 2.0
-test_problems = 200
-device = "auto"
-precision = "float32"
-compile = "auto"
-checkpoint_dir = "checkpoints"
-resume = True
+strategy = "adversarial"  # where negatives come from: none, random, adversarial, ... or module:function
+energy = "mlp"  # mlp, bilinear, residual, or module:Class
+n = 20  # side of the matrices
+noise_levels = 10  # number of noise levels T
+train_steps = 500  # optimiser steps
+batch_size = 64  # fresh problems per step and seed
+learning_rate = 1e-3  # of Adam
+seeds = "0-2"  # trained together: 3, 0-7 or 0,2,5
+mining_opt_steps = 2  # landscape steps from the start to the negative
+mining_noise_scale = 3.0  # noise of that start, in units of the noise of its level
+contrastive_weight = 0.5  # weight of the contrastive loss; the denoising loss has weight 1
+contrastive_warmup = 0  # steps over which that weight rises from 0
+mining_levels = "all"  # noise levels whose negatives count: all or 0-4
+false_negative_residual = 0.0  # negatives with a smaller residual count as right answers and are left out
+candidates = 8  # hardest_of_k: answers to choose from
+ball_radius = 0.1  # pgd: largest RMS distance from the answer
+langevin_noise = 1.0  # langevin, replay: noise of a step, 1 for Langevin dynamics
+replay_size = 10000  # replay: negatives in the buffer of a seed
+replay_fresh = 0.05  # replay: share of negatives that do not start from the buffer
+mixture = "adversarial:0.5,random:0.5"  # mixture: strategies and their shares of a batch
+landscape_steps = 5  # per noise level when solving
+answer_bound = 2.0  # largest absolute entry of an answer
+test_problems = 200  # frozen test problems per difficulty
+device = "auto"  # auto, cpu, mps, cuda or cuda:1
+precision = "float32"  # of matrix products: float32, tf32 or bfloat16
+compile = "auto"  # yes, no, or auto: on a GPU only
+checkpoint_dir = "checkpoints"  # folder of checkpoints
+resume = True  # continue from the last checkpoint of this run
 
 # %%
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import anm
 
-started = datetime.now(timezone.utc)
+started = datetime.now(UTC)
 params = anm.RunParams.from_namespace(globals())
 print(params.describe())
 
@@ -64,70 +64,74 @@ print(params.describe())
 # ## The task
 #
 # A problem is $A = 2RR^\top + cI$ with $R$ uniform on $[-1, 1]$, and its answer is $X = A^{-1}$. Training draws
-# fresh problems with $c = 0.5$ (*same*); *harder* ones have $c = 0.1$: closer to singular, with larger entries in
-# the inverse. Here are two frozen test problems. Only the diagonal of an inverse stands out; the rest is
-# small, which is why guessing the average inverse already looks good.
+# fresh problems with $c = 0.5$ (`same`). `harder` problems have $c = 0.1$: they are closer to singular, and their
+# inverses have larger entries. Two frozen test problems are shown. Most off-diagonal entries of an inverse are
+# small, so the mean inverse, a constant answer, already has a low error.
 
 # %%
-from anm import pictures
+from anm.report import run_figures
 
-pictures.problems(params.n);
+run_figures.problems(params.n);
 
 # %% [markdown]
-# ## What this strategy's negatives look like, before training
+# ## Negatives before training
 #
-# One answer, and the negatives that the strategy makes of it at three noise levels with untrained weights. A hard
-# negative is near the answer in energy and yet wrong. (`none` makes none.)
+# One answer, and the negatives of this strategy at three noise levels with untrained weights. A hard negative is a
+# wrong answer with low energy. `none` has no negatives to show.
 
 # %%
 untrained = anm.untrained(params)
-pictures.negatives(untrained);
+run_figures.negatives(untrained);
 
 # %% [markdown]
 # ## Training
 #
-# All seeds train side by side. Each line gives means over the last window of steps: the terms of the loss, the
-# energies of positives and negatives, how far negatives are from the answer, and the share of landscape steps kept.
+# All seeds train at once. Each line gives means over the last window of steps: the terms of the loss, the energies
+# of positives (E+) and negatives (E-), the distance of negatives from the answer, and the share of accepted landscape
+# steps.
 
 # %%
 solver = anm.train(params)
 
 # %% [markdown]
-# The same negatives again, now that the energy has learnt.
+# ## Negatives after training
+#
+# The same answer and noise levels, with the trained weights.
 
 # %%
-pictures.negatives(solver);
+run_figures.negatives(solver);
 
 # %% [markdown]
 # ## Learning curve
 #
-# MSE of the averaged weights on frozen problems outside the test sets, one line a seed. A constant answer and an
-# affine one (two numbers fitted) are drawn beside it: below the affine line, the network knows more than a line does.
+# MSE of the averaged weights on frozen validation problems, one line per seed. Two references are drawn: the constant
+# answer, and the affine fit $c_0 I + c_1 A$ with two fitted numbers. A solver above the affine line is no better than
+# these two numbers.
 
 # %%
-pictures.learning(solver);
+run_figures.learning_curve(solver);
 
 # %% [markdown]
 # ## Answers and errors
 #
-# Three test problems, easy to hard: the exact inverse, the answer of the first seed, and what is wrong with it.
+# Three test problems, easy to hard: the exact inverse, the answer of the first seed, and its error.
 
 # %%
-pictures.answers(solver);
+run_figures.answers(solver);
 
 # %% [markdown]
 # ## Scores
 #
-# Mean squared error on the frozen test sets, per seed, with 5 landscape steps a level unless set otherwise.
+# Mean squared error per seed on the frozen test sets, with `landscape_steps` steps per noise level.
 
 # %%
 evaluation = anm.evaluate(solver)
-pictures.scores(solver, evaluation)
+run_figures.score_table(solver, evaluation)
 
 # %% [markdown]
 # ## Record
 #
-# The result as data: parameters, scores, curves, and where they come from. `anm.read_run("out.ipynb")` reads it back.
+# The result as data: parameters, provenance, scores and curves. `anm.read_run("out.ipynb")` reads it.
 
 # %%
 anm.emit_record(anm.run_record(solver, evaluation, started))

@@ -1,13 +1,15 @@
-# Sourced by the batch scripts: the project's folder, the environment's python, and how to fail.
-# ANM_PYTHON names a python; otherwise it is .venv/bin/python, otherwise the `python3` that is active.
+# Sourced by the batch scripts: changes to the project's folder, sets $python, and defines fail.
+# $python is ANM_PYTHON if that is set, else .venv/bin/python if it exists, else the active `python3`.
 
 fail() {
     echo "anm: error: $*" >&2
     exit 2
 }
 
-cd "$SLURM_SUBMIT_DIR" || fail "$SLURM_SUBMIT_DIR is not on node $(hostname); submit from a folder that all nodes share"
-[ -f slurm/papermill.sbatch ] || fail "$SLURM_SUBMIT_DIR is not the project's folder; cd to it, then sbatch slurm/papermill.sbatch"
+cd "$SLURM_SUBMIT_DIR" ||
+    fail "$SLURM_SUBMIT_DIR is not on node $(hostname); submit from a folder that all nodes share"
+[ -f slurm/papermill.sbatch ] ||
+    fail "$SLURM_SUBMIT_DIR is not the project's folder; cd to it, then sbatch slurm/papermill.sbatch"
 
 python="${ANM_PYTHON:-.venv/bin/python}"
 [ -n "${ANM_PYTHON:-}" ] || [ -x "$python" ] || python=python3

@@ -1,23 +1,24 @@
-"""Energies of matrices with random weights, problems for them, and orthogonal matrices to turn problems with."""
+"""Quadratic energies with random weights, problems for them, and orthogonal matrices."""
 
 import torch
 
-from anm.matrices import draw_problems
+from anm.tasks.inverse import draw_problems
 
 SEEDS, ROWS, LEVELS = 2, 3, 10
 
 
 def seeded(seed: int) -> torch.Generator:
+    """A CPU generator with this seed."""
     return torch.Generator().manual_seed(seed)
 
 
 def untrained(energy, n, stack=SEEDS, dtype=torch.float64):
-    """A stack as training starts with."""
+    """A stack with initial weights."""
     return energy(n, LEVELS, stack).reset([seeded(seed) for seed in range(stack)]).to(dtype)
 
 
 def shaken(energy, n, dtype=torch.float64):
-    """A stack with random weights that differ from level to level."""
+    """A stack with random weights, different at each noise level."""
     model = untrained(energy, n, dtype=dtype)
     for place, weights in enumerate(model.parameters()):
         weights.data += 0.1 * torch.randn(weights.shape, generator=seeded(place))
@@ -25,7 +26,7 @@ def shaken(energy, n, dtype=torch.float64):
 
 
 def problems(n, dtype=torch.float64):
-    """A, x0, x_t, t: problems of `same`, their inverses, noise in an answer's place, and noise levels."""
+    """A, x0, x_t, t: problems of `same`, their inverses, N(0, 1) as x_t, and noise levels."""
     generator = seeded(n)
     A, x0 = draw_problems(torch.empty(SEEDS, ROWS, n, n, dtype=dtype).uniform_(-1, 1, generator=generator))
     t = torch.randint(LEVELS, (SEEDS, ROWS), generator=generator)

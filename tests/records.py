@@ -1,4 +1,4 @@
-"""Synthetic runs for tests: valid records, and executed notebooks that hold them.
+"""Synthetic runs for tests: valid records, and executed notebooks with them.
 
 from records import make_record, write_notebook
 """
@@ -41,7 +41,7 @@ def make_record(
         "schema": 1,
         "params": settings,
         "provenance": _provenance(started, settings["train_steps"]),
-        "results": _results(same, harder, problems) | _beyond(same, harder, energy, n) | _examples(draw, n),
+        "results": _results(same, harder, problems) | _generalization(same, harder, energy, n) | _examples(draw, n),
         "curves": _curves(draw, strategy, len(seeds), points, noise_levels, settings["train_steps"], same),
         "landscape": _landscape(draw, len(seeds), noise_levels, same),
     }
@@ -160,8 +160,8 @@ def _results(same, harder, problems):
     }
 
 
-def _beyond(same, harder, energy, n):
-    """Errors that fall with thinking; matrix energies have a price in products, and other sizes."""
+def _generalization(same, harder, energy, n):
+    """Errors that fall with refinement; matrix energies also have costs in products, and other sizes."""
     matrices = energy != "mlp"
 
     def thinking(landscape_steps):
@@ -209,7 +209,7 @@ def _beyond(same, harder, energy, n):
 
 
 def _examples(draw, n):
-    """Matrices to look at, as real records hold them for small n."""
+    """Example matrices, as in real records of small n."""
     if not 0 < n <= 8:
         return {}
     exact = np.eye(n) * 2

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+CPUS = 12  # more than most machines have: jobs that pause keep theirs
+HANG = 900.0  # seconds after which a test that waits for an event gives up; nothing depends on it otherwise
 TOOLS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
 
 CONF = """
@@ -51,7 +53,7 @@ AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/jobs.txt
 GresTypes=gpu
-NodeName=localhost NodeAddr=127.0.0.1 CPUs=16 State=UNKNOWN Gres=gpu:{gpus}
+NodeName=localhost NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN Gres=gpu:{gpus}
 PartitionName=main Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -84,6 +86,7 @@ class SlurmNode:
     def __init__(self, folder: Path, gpus: int = 4):
         self.folder, self.gpus = Path(folder), gpus
         self.started: list[str] = []
+        self.given_up = False  # ends all waiting
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
         self.env["SLURM_CONF"] = str(self.folder / "slurm.conf")
 
@@ -106,7 +109,9 @@ class SlurmNode:
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
-        (self.folder / "slurm.conf").write_text(CONF.format(folder=self.folder, ports=free_ports(2), gpus=self.gpus))
+        (self.folder / "slurm.conf").write_text(
+            CONF.format(folder=self.folder, ports=free_ports(2), gpus=self.gpus, cpus=CPUS)
+        )
         devices = [self.folder / f"gpu{index}" for index in range(self.gpus)]
         for device in devices:
             device.symlink_to("/dev/null")
@@ -125,13 +130,13 @@ class SlurmNode:
         )
         self.daemon("slurmctld")
         self.daemon("slurmd", "-N", "localhost")
-        self.wait_for(lambda: "idle" in self.call("sinfo", "-h", "-o", "%T"), "the node is not idle", 60)
+        self.wait_for(lambda: "idle" in self.call("sinfo", "-h", "-o", "%T"), "the node is not idle")
 
     def daemon(self, name: str, *arguments: str):
         """Starts a daemon; returns once its pid file is written, by which it can be stopped."""
         self.call(find(name), *arguments)
         self.started.append(name)
-        self.wait_for(lambda: self.pid(name), f"{name} has no pid file", 60)
+        self.wait_for(lambda: self.pid(name), f"{name} has no pid file")
 
     def pid(self, name: str) -> int | None:
         file = self.folder / f"{name}.pid"
@@ -143,7 +148,7 @@ class SlurmNode:
         try:
             if "slurmctld" in self.started:
                 self.call("scancel", "--user=root", check=False)
-                self.wait_for(lambda: not self.call("squeue", "-h", check=False), "jobs do not end", 60)
+                self.wait_for(lambda: not self.call("squeue", "-h", check=False), "jobs do not end")
         finally:
             for name in reversed(self.started):
                 if pid := self.pid(name):
@@ -151,20 +156,20 @@ class SlurmNode:
 
     def call(self, *command, check: bool = True, **options) -> str:
         done = subprocess.run(
-            list(map(str, command)), env=self.env, capture_output=True, text=True, timeout=60, **options
+            list(map(str, command)), env=self.env, capture_output=True, text=True, timeout=HANG, **options
         )
         if check and done.returncode:
             raise RuntimeError(f"{command} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout.strip()
 
-    def wait_for(self, happened, what: str, seconds: float):
+    def wait_for(self, happened, what: str):
         """Polls until `happened()` is true and returns what it gave."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if result := happened():
-                return result
+        deadline = time.monotonic() + HANG
+        while not (result := happened()):
+            if self.given_up or time.monotonic() > deadline:
+                raise TimeoutError(f"{what} after {HANG} s\n{self.call('squeue', check=False)}\n{self.tail()}")
             time.sleep(0.1)
-        raise TimeoutError(f"{what} after {seconds} s\n{self.call('squeue', check=False)}\n{self.tail()}")
+        return result
 
     def tail(self) -> str:
         logs = [self.folder / f"{daemon}.log" for daemon in ("slurmctld", "slurmd")]
@@ -184,20 +189,15 @@ class SlurmNode:
             tasks[f"{job}{task}"] = f"{field['JobState']} {field['ExitCode']}"
         return tasks
 
-    def finish(self, job: int, seconds: float = 120) -> dict[str, str]:
+    def finish(self, job: int) -> dict[str, str]:
         """Waits until a job and all its tasks have ended for good; returns their states."""
+        over = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
         def ended():
             states = self.states(job)
-            return (
-                all(
-                    state.split()[0] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
-                    for state in states.values()
-                )
-                and states
-            )
+            return all(state.split()[0] in over for state in states.values()) and states
 
-        return self.wait_for(ended, f"job {job} has not ended", seconds)
+        return self.wait_for(ended, f"job {job} has not ended")
 
 
 def stop_process(pid: int, name: str):
@@ -208,7 +208,7 @@ def stop_process(pid: int, name: str):
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(10)
+            process.wait(60)
         except psutil.TimeoutExpired:
             process.kill()
             process.wait(5)

@@ -1,4 +1,4 @@
-"""Settings: every clear spelling is accepted, everything else is refused by name before any work."""
+"""Settings: every valid form is accepted; anything else is rejected by name before any work."""
 
 import json
 import os
@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny
 
-from anm.params import CHOICES, NOT_IDENTITY, ParamError, RunParams, chosen, load_yaml, parse_seeds, spell_seeds
-from anm.trainer import train
+from anm.params import NOT_IN_RUN_ID, ParamError, RunParams, format_seeds, parse_seeds
+from anm.registry import CHOICES, resolve
+from anm.study.plan import load_yaml
+from anm.training.loop import train
 
 FIELDS = list(RunParams.model_fields)
 WHOLE, NUMBER, SEEDS, CHOICE = (
@@ -31,7 +33,7 @@ BAD = [
     ("strategy", ["none"], CHOICE),
     ("strategy", "no_such_module:mine", "No module named 'no_such_module'"),
     ("strategy", "math:no_such_function", "no_such_function"),
-    ("strategy", "math:pi", "something to call"),
+    ("strategy", "math:pi", "a function or class"),
     ("strategy", ".relative:mine", 'importable as "module:name"'),
     ("energy", "mpl", "Did you mean 'mlp'?"),
     ("energy", {}, CHOICE),
@@ -118,7 +120,7 @@ BAD = [
     "make", [lambda settings: RunParams(**settings), RunParams.from_namespace], ids=["direct", "notebook"]
 )
 @pytest.mark.parametrize("name, value, allowed", BAD)
-def test_a_bad_value_is_named_with_what_is_allowed(make, name, value, allowed, tmp_path):
+def test_an_invalid_value_is_named_with_the_allowed_values(make, name, value, allowed, tmp_path):
     folder = tmp_path / "not-made"
     with pytest.raises(ParamError) as caught:
         make({"checkpoint_dir": str(folder), "train_steps": 10} | {name: value})
@@ -127,13 +129,13 @@ def test_a_bad_value_is_named_with_what_is_allowed(make, name, value, allowed, t
     assert not folder.exists()
 
 
-def test_every_bad_value_is_named_at_once():
+def test_one_message_names_every_invalid_value():
     with pytest.raises(ParamError) as caught:
         RunParams(n=0, batch_size=0, stategy="none")
     assert all(f"{part}" in str(caught.value) for part in ("n = 0:", "batch_size = 0:", "stategy = 'none':"))
 
 
-def test_a_notebook_s_other_variables_are_no_settings_but_plain_values_are(tmp_path):
+def test_of_a_notebook_s_variables_only_plain_values_are_settings(tmp_path):
     namespace = {
         "n": 4,
         "checkpoint_dir": str(tmp_path),
@@ -151,7 +153,7 @@ def test_a_notebook_s_other_variables_are_no_settings_but_plain_values_are(tmp_p
 
 
 @pytest.mark.parametrize(
-    "name, spellings, value",
+    "name, forms, value",
     [
         ("n", [20, 20.0, "20", " 20 ", "2e1", np.int64(20), np.float32(20)], 20),
         ("learning_rate", [1e-4, "1e-4", "0.0001", np.float64(1e-4)], 1e-4),
@@ -170,18 +172,18 @@ def test_a_notebook_s_other_variables_are_no_settings_but_plain_values_are(tmp_p
         ("mixture", ["random:0.25, pgd:.75", "random:2.5e-1,pgd:0.75"], "random:0.25,pgd:0.75"),
     ],
 )
-def test_every_clear_spelling_is_accepted(name, spellings, value):
-    for spelling in spellings:
-        resolved = RunParams(**{name: spelling}).resolved()[name]
+def test_every_valid_form_is_accepted(name, forms, value):
+    for form in forms:
+        resolved = RunParams(**{name: form}).resolved()[name]
         assert resolved == value and type(resolved) is type(value)
 
 
 @given(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=30, unique=True))
 @settings(deadline=None, derandomize=True, max_examples=50)
-def test_seeds_come_back_from_their_spelling_in_order(seeds):
-    spelled = spell_seeds(",".join(map(str, seeds)))
-    assert parse_seeds(spelled) == tuple(seeds) and spell_seeds(spelled) == spelled
-    assert RunParams(seeds=spelled).seed_list == tuple(seeds)
+def test_formatted_seeds_parse_to_the_same_seeds(seeds):
+    formatted = format_seeds(",".join(map(str, seeds)))
+    assert parse_seeds(formatted) == tuple(seeds) and format_seeds(formatted) == formatted
+    assert RunParams(seeds=formatted).seed_list == tuple(seeds)
 
 
 ANYTHING = st.recursive(
@@ -199,19 +201,19 @@ ANYTHING = st.recursive(
 
 @given(st.sampled_from(FIELDS), ANYTHING)
 @settings(deadline=None, derandomize=True, max_examples=200)
-def test_anything_is_either_refused_by_name_or_a_value_that_can_be_written_and_read_again(name, value):
+def test_any_value_is_rejected_by_name_or_survives_json(name, value):
     try:
         params = RunParams(**{name: value})
     except ParamError as error:
         assert str(error).startswith(f"{name} = ")
     else:
         again = RunParams(**json.loads(json.dumps(params.resolved(), allow_nan=False)))
-        assert again == params and again.identity() == params.identity()
+        assert again == params and again.run_id() == params.run_id()
 
 
 def test_names_and_defaults_are_the_notebook_s_contract():
     resolved = RunParams().resolved()
-    scale = {"train_steps", "batch_size", "learning_rate", "seeds", "test_problems"}  # what a first look may choose
+    scale = {"train_steps", "batch_size", "learning_rate", "seeds", "test_problems"}  # may differ from the contract
     assert {name: value for name, value in resolved.items() if name not in scale} == {
         "strategy": "adversarial",
         "energy": "mlp",
@@ -240,7 +242,7 @@ def test_names_and_defaults_are_the_notebook_s_contract():
     assert scale <= set(resolved)
 
 
-def test_settings_cannot_be_changed_behind_the_run_s_back():
+def test_settings_are_immutable():
     with pytest.raises(Exception, match="frozen"):
         RunParams().n = 3
 
@@ -277,21 +279,21 @@ OTHER = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_the_identity_changes_with_what_the_weights_depend_on_and_nothing_else(name, monkeypatch):
+def test_the_run_id_changes_exactly_with_settings_that_change_the_weights(name, monkeypatch):
     monkeypatch.setitem(CHOICES["energy"], "other", object)
     value = "other" if name == "energy" else OTHER[name]
-    changed = RunParams(**{name: value}).identity() != RunParams().identity()
+    changed = RunParams(**{name: value}).run_id() != RunParams().run_id()
     assert (
-        changed == (name not in {"checkpoint_dir", "resume", "device", "test_problems"}) == (name not in NOT_IDENTITY)
+        changed == (name not in {"checkpoint_dir", "resume", "device", "test_problems"}) == (name not in NOT_IN_RUN_ID)
     )
 
 
 def test_a_strategy_from_a_file_in_the_user_s_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    Path("my_strategies_1.py").write_text("def zeros(mine):\n    return 0 * mine.x0\n")
-    Path("my_strategies_2.py").write_text("def broken(mine)\n")
-    assert chosen("strategy", RunParams(strategy="my_strategies_1:zeros").strategy).__name__ == "zeros"
+    Path("my_strategies_1.py").write_text("def zeros(context):\n    return 0 * context.x0\n")
+    Path("my_strategies_2.py").write_text("def broken(context)\n")
+    assert resolve("strategy", RunParams(strategy="my_strategies_1:zeros").strategy).__name__ == "zeros"
     with pytest.raises(ParamError, match="strategy = 'my_strategies_2:broken': .*SyntaxError"):
         RunParams(strategy="my_strategies_2:broken")
 
@@ -306,7 +308,7 @@ def test_a_strategy_from_a_file_in_the_user_s_folder(tmp_path, monkeypatch):
         ("precision", "bfloat16", "use float32"),
     ],
 )
-def test_what_the_machine_lacks_is_refused_before_any_work(name, value, allowed, tmp_path):
+def test_a_missing_device_or_precision_is_rejected_before_any_work(name, value, allowed, tmp_path):
     with pytest.raises(ParamError, match=f"{name} = '{value}': .*{allowed}"):
         RunParams.from_namespace({name: value, "checkpoint_dir": str(tmp_path / "not-made")})
     with pytest.raises(ParamError, match=f"{name} = '{value}'"):
@@ -315,12 +317,12 @@ def test_what_the_machine_lacks_is_refused_before_any_work(name, value, allowed,
 
 
 @pytest.mark.parametrize("kind", ["below a file", "read-only"])
-def test_a_folder_that_cannot_be_written_to(kind, tmp_path):
+def test_an_unwritable_folder_is_rejected(kind, tmp_path):
     folder = tmp_path / "taken"
     if kind == "below a file":
         folder.write_text("")
         folder /= "checkpoints"
-    elif os.geteuid() == 0:  # root may write anywhere but into a file system of the kernel's own
+    elif os.geteuid() == 0:  # root may write anywhere but into a file system of the kernel
         folder = Path("/proc/anm")
     else:
         folder.mkdir(mode=0o500)
@@ -329,7 +331,7 @@ def test_a_folder_that_cannot_be_written_to(kind, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, said",
+    "text, message",
     [
         ("- n\n- 4\n", "must hold lines of the form `name: value`, not list"),
         ("just words\n", "not str"),
@@ -339,12 +341,12 @@ def test_a_folder_that_cannot_be_written_to(kind, tmp_path):
         (b"\xff\xfe\x00n", "is not YAML"),
     ],
 )
-def test_a_yaml_file_of_another_shape_is_refused(text, said, tmp_path):
+def test_a_yaml_file_of_another_form_is_rejected(text, message, tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ParamError) as caught:
         load_yaml(path)
-    assert str(caught.value).startswith(str(path)) and said in str(caught.value)
+    assert str(caught.value).startswith(str(path)) and message in str(caught.value)
 
 
 def test_a_yaml_file(tmp_path):

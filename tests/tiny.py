@@ -1,29 +1,29 @@
-"""Runs small enough to be tested by the dozen, and what tests need to look into them."""
+"""Runs that take a tenth of a second, and helpers to inspect them."""
 
 import pytest
 import torch
 
-from anm import trainer
-from anm.energy import EnergyMLP, mlp
-from anm.landscape import Solver
+from anm.energies import EnergyMLP, mlp
+from anm.energies.schedule import Schedule
 from anm.params import RunParams
-from anm.schedule import Schedule
-from anm.streams import Streams
+from anm.solvers.solver import Solver
+from anm.training import loop
+from anm.utils.random_streams import RandomStreams
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def narrow():
-    """For a module that imports it: networks of width 32 and short validations, where nothing that is tested depends on them."""
+    """Networks of width 32 and short validations, for every test module that imports this fixture."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlp, "HIDDEN", 32)
-        patch.setattr(trainer, "VALIDATION_PROBLEMS", 10)
+        patch.setattr(loop, "VALIDATION_PROBLEMS", 10)
         yield
 
 
 def tiny(folder, **settings) -> RunParams:
-    """The settings of a run of n = 4 that takes a tenth of a second; its checkpoints go into `folder`."""
+    """Settings of a run with n = 4 and 12 steps; `folder` is for its checkpoints."""
     defaults = {
         "n": 4,
         "noise_levels": 4,
@@ -41,36 +41,34 @@ def tiny(folder, **settings) -> RunParams:
 
 
 def silent_train(params, **options) -> Solver:
-    """`train` without its lines."""
-    return trainer.train(params, say=lambda line: None, **options)
+    """`train` without its log."""
+    return loop.train(params, log=lambda line: None, **options)
 
 
 def fresh_mlp(n=4, noise_levels=4, seeds=(0, 1), dtype=torch.float32) -> EnergyMLP:
-    """A stack of untrained networks."""
+    """A stack of untrained `mlp` energies."""
     model = EnergyMLP(n, noise_levels, len(seeds))
-    return model.reset(Streams(seeds, CPU).generators["weights"]).to(dtype)
+    return model.reset(RandomStreams(seeds, CPU).generators["weights"]).to(dtype)
 
 
 def fresh_solver(n=4, noise_levels=4, seeds=(0, 1), **settings) -> Solver:
-    """A solver with untrained weights, whose landscape is rough enough to say no to some steps."""
+    """A solver with untrained weights, on whose energy some landscape steps are rejected."""
     model = fresh_mlp(n, noise_levels, seeds)
     with torch.no_grad():
         model.output.weight.mul_(4)
-    spelled = ",".join(map(str, seeds))
-    return Solver(
-        tiny("unused", n=n, noise_levels=noise_levels, seeds=spelled, **settings), model, Schedule(noise_levels)
-    )
+    params = tiny("unused", n=n, noise_levels=noise_levels, seeds=",".join(map(str, seeds)), **settings)
+    return Solver(params, model, Schedule(noise_levels))
 
 
 def random_inputs(n, stack, batch, noise_levels, seed=0, dtype=torch.float32):
-    """A, x_t (S, B, n, n) and mixed levels t (S, B), the hardest case for what should act row by row."""
+    """A and x_t (S, B, n, n), and noise levels t (S, B) that differ between rows."""
     g = torch.Generator().manual_seed(seed)
     A, x_t = torch.randn(2, stack, batch, n, n, generator=g, dtype=dtype)
     return A, x_t, torch.randint(noise_levels, (stack, batch), generator=g)
 
 
 def tensors(tree) -> list[torch.Tensor]:
-    """Every tensor in a nest of dicts, lists and tuples, in order."""
+    """All tensors in nested dicts, lists and tuples, in order."""
     if isinstance(tree, torch.Tensor):
         return [tree]
     parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else []
@@ -78,6 +76,6 @@ def tensors(tree) -> list[torch.Tensor]:
 
 
 def same_bits(a, b) -> bool:
-    """Whether two nests of tensors are equal bit for bit."""
+    """Whether two nested structures of tensors are equal bit for bit."""
     a, b = tensors(a), tensors(b)
     return len(a) == len(b) > 0 and all(x.dtype == y.dtype and torch.equal(x, y) for x, y in zip(a, b))

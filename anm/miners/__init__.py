@@ -1,33 +1,10 @@
-"""Where negatives come from: a registry of strategies, one small function each, all of one signature.
+"""Strategies: functions that make negatives, all of one signature, registered with `@miner`.
 
-`base` has what they share. `drawn` takes negatives as they come, `searched` looks for ones of low energy, `sampled`
-walks at random down the energy, `mixed` combines others.
+`context`: the input of every strategy. `simple`: negatives without a search. `adversarial_search`: negatives from a
+search of the energy. `langevin_dynamics`: descent with noise. `mixtures`: several strategies in one batch.
 """
 
-from anm.miners.base import COMMON, OWN, Mine, Miner, mine_negative, miner, unused
-from anm.miners.drawn import conditional_nce, in_batch, none, random, random_matched
-from anm.miners.mixed import mixture
-from anm.miners.sampled import langevin, replay
-from anm.miners.searched import adversarial, ascent, hardest_of_k, pgd
+from anm.miners import adversarial_search, langevin_dynamics, mixtures, simple  # noqa: F401  they register strategies
+from anm.miners.context import Miner, MiningContext, mine_negative
 
-__all__ = [
-    "COMMON",
-    "OWN",
-    "Mine",
-    "Miner",
-    "adversarial",
-    "ascent",
-    "conditional_nce",
-    "hardest_of_k",
-    "in_batch",
-    "langevin",
-    "mine_negative",
-    "miner",
-    "mixture",
-    "none",
-    "pgd",
-    "random",
-    "random_matched",
-    "replay",
-    "unused",
-]
+__all__ = ["Miner", "MiningContext", "mine_negative"]

@@ -1,26 +1,15 @@
-"""The report: executed notebooks to one offline HTML file.
+"""The report: a folder of executed notebooks as one offline HTML page.
 
     from anm.report import build_report
     build_report("reports/quick")          # -> reports/quick/summary.html
 
-`findings` gathers the folder, `words` says what the numbers say, `figures` and `tables` show them;
-notebooks/analysis.ipynb puts them in order, and anm.page makes it a page.
+`gather` reads the folder. `answer` writes the first screen; the modules named `..._table(s)` make the tables,
+`figures` and `gallery` the figures. notebooks/analysis.ipynb calls them in order, and `page` makes it one file.
 """
 
-from anm.report import figures, gallery, observations, products, sweeps, tables
+from anm.analysis.folder import gather
+from anm.analysis.results import StudyResults
+from anm.report.answer import verdict
 from anm.report.build import build_report
-from anm.report.findings import Findings, gather
-from anm.report.words import verdict
 
-__all__ = [
-    "Findings",
-    "build_report",
-    "figures",
-    "gallery",
-    "gather",
-    "observations",
-    "products",
-    "sweeps",
-    "tables",
-    "verdict",
-]
+__all__ = ["StudyResults", "build_report", "gather", "verdict"]

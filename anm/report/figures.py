@@ -1,275 +1,234 @@
-"""The report's figures: which panels, what to see in them, and what to say to a reader who cannot see them."""
+"""The figures of the report: their panels, captions, and text alternatives."""
 
 from functools import partial
 from math import isfinite, nan
 
 import pandas as pd
 
-from anm import frames, plots
-from anm.page import Html, figure, html
-from anm.report.findings import BASELINE, SPLITS, Findings
-from anm.report.numbers import interval, number
-from anm.report.words import reference, summary, tag
-from anm.stats import MARGIN
+from anm.analysis import tidy_tables
+from anm.analysis.results import StudyResults, of
+from anm.analysis.statistics import MARGIN
+from anm.records.schema import SPLITS
+from anm.report import plots
+from anm.report.formatting import difference_text, number
+from anm.report.page import Html, figure
+from anm.study.plan import BASELINE
 
 LINES = ("constant", "affine", "published")
 
 
-def headline(findings: Findings) -> Html:
-    """MSE of every seed, both difficulties, with the reference lines; all energies in one panel."""
-    draw = plots.overview if len(findings.energies) > 1 else plots.seed_points
-    most = max(findings.energies, key=findings.problems, default="")  # whose reference lines are the most certain
+def headline(results: StudyResults) -> Html:
+    """MSE of every seed, both splits, with reference lines; all energies in one panel."""
+    draw = plots.seed_points_by_energy if len(results.energies) > 1 else plots.seed_points
+    most = max(results.energies, key=results.problems, default="")  # its reference lines are the most precise
     panels = [
-        (_title(findings, "", split), partial(draw, rows.dropna(subset="mse"), lines(findings, split, most)))
+        (_title(results, "", split), partial(draw, rows.dropna(subset="mse"), lines(results, split, most)))
         for split in SPLITS
-        for rows in [findings.scores[findings.scores["split"] == split]]
+        for rows in [results.scores[results.scores["split"] == split]]
         if len(rows)
     ]
     return figure(
         "headline",
         panels,
-        caption=(
-            "Each mark is one seed; lower is better. Look at where the marks lie against the lines: what a constant "
-            "answer, an affine fit of two numbers and the best published network reach on the same task."
-        ),
-        alt=_means(findings),
+        "Each mark is one seed; lower is better. The lines are reference errors on the same task: a constant answer, "
+        "an affine fit of two numbers, and the best published network.",
+        alt=_means(results),
     )
 
 
-def seeds(findings: Findings) -> Html:
-    """MSE of every seed, an energy at a time; nothing where the headline shows that already."""
-    if len(findings.energies) < 2:
+def seeds(results: StudyResults) -> Html:
+    """MSE of every seed, one panel per energy; nothing for one energy, which the headline displays."""
+    if len(results.energies) < 2:
         return Html("")
-    panels = [
-        (_title(findings, energy, split), partial(plots.seed_points, rows.dropna(subset="mse")))
-        for energy in findings.energies
-        for split in SPLITS
-        for rows in [_of(findings.scores, energy, split)]
-    ]
+
+    def draw(energy: str, split: str):
+        return partial(plots.seed_points, of(results.scores, energy, split).dropna(subset="mse"))
+
     return figure(
         "seeds",
-        panels,
-        caption=(
-            "The same scores, each energy on an axis of its own, so that the strategies can be told apart. Each mark is one "
-            "seed, each bar the mean of its strategy."
-        ),
-        alt=_means(findings),
+        _by_energy_and_split(results, draw),
+        "The same scores with one axis per energy. Each mark is one seed; each bar is the mean of a strategy.",
+        alt=_means(results),
     )
 
 
-def differences(findings: Findings) -> Html:
-    """Per-seed differences from no mining, with interval and equivalence band."""
-    panels = [
-        (_title(findings, energy, split), partial(plots.paired_differences, pairs, rows, 100 * MARGIN))
-        for energy in findings.energies
-        for split in SPLITS
-        for pairs, rows in [paired(findings, energy, split)]
-    ]
+def differences(results: StudyResults) -> Html:
+    """Paired differences from no mining, with interval and equivalence margin."""
+
+    def draw(energy: str, split: str):
+        return partial(plots.paired_differences, *paired(results, energy, split), 100 * MARGIN)
+
     return figure(
         "differences",
-        panels,
-        caption=html(
-            "Difference of each seed from the run without mining at the same seed, which saw the same weights, problems and "
-            "noise, in percent of the mean of none. The thick line is the 95 % interval of the mean; over so few seeds it is too narrow, so that a line that "
-            "clears zero is a hint and the tests below decide. The shaded band: differences too small to matter."
-        ),
-        alt=_effects(findings),
+        _by_energy_and_split(results, draw),
+        "Difference of each seed from the run without mining at the same seed, in percent of the mean of none. Both "
+        "had the same initial weights, problems and noise. Thick line: 95 % interval of the mean. With so few seeds "
+        "it is too narrow: an interval without zero is a hint, and the tests below decide. Band: equivalence margin.",
+        alt=_effects(results),
     )
 
 
-def learning(findings: Findings) -> Html:
-    """Learning curves and the loss."""
-    curves, losses = frames.learning(findings.records), frames.losses(findings.records)
+def learning(results: StudyResults) -> Html:
+    """Learning curves and the denoising loss."""
+    curves, losses = tidy_tables.learning(results.records), tidy_tables.loss_curves(results.records)
     panels = []
-    for energy in findings.energies:
-        panels.append(
-            (
-                _title(findings, energy, "error"),
-                partial(plots.learning_curves, _of(curves, energy), lines(findings, "same", energy)),
-            )
-        )
-        panels.append(
-            (_title(findings, energy, "denoising loss"), partial(plots.loss_curves, _of(losses, energy), "denoise"))
-        )
+    for energy in results.energies:
+        references = lines(results, "same", energy)
+        error = partial(plots.learning_curves, of(curves, energy), references)
+        loss = partial(plots.loss_curves, of(losses, energy), "denoise")
+        panels += [(_title(results, energy, "error"), error), (_title(results, energy, "denoising loss"), loss)]
     return figure(
         "learning",
         panels,
-        caption=(
-            "Left: error of the averaged weights on a small frozen set while training goes on; lines are means over seeds, "
-            "bands reach from the lowest to the highest seed. See whether the curves have levelled off, and whether they "
-            "part. Right: the denoising loss, the share of the loss that every strategy has."
-        ),
-        alt="Error and denoising loss fall with the training step, one line a strategy.",
+        "Left: error of the averaged weights during training, on a small frozen set. Lines: means over seeds. Bands: "
+        "lowest to highest seed. Right: the denoising loss, which every strategy has.",
+        alt="Error and denoising loss by training step, one line a strategy.",
     )
 
 
-def thinking(findings: Findings) -> Html:
-    """MSE against landscape steps at test time."""
-    table = frames.landscape_steps(findings.records)
-    panels = [
-        (
-            _title(findings, energy, split),
-            partial(plots.landscape_steps, _of(table, energy, split), lines(findings, split, energy)),
-        )
-        for energy in findings.energies
-        for split in SPLITS
-    ]
+def landscape_steps(results: StudyResults) -> Html:
+    """MSE by landscape steps at test time."""
+    table = tidy_tables.landscape_steps(results.records)
     return figure(
-        "thinking",
-        panels,
-        caption=(
-            "Error by the number of landscape steps a noise level when solving. A line that falls: the energy's landscape "
-            "leads towards the answer, and more steps buy accuracy. A line that is flat or rises: they do not."
-        ),
-        alt="Error by landscape steps a noise level, one line a strategy.",
+        "landscape-steps",
+        _with_references(results, plots.error_by_landscape_steps, table),
+        "Error by the number of landscape steps per noise level at test time. If the line falls, more steps improve "
+        "the answer. If it is flat or rises, they do not.",
+        alt="Error by landscape steps per noise level, one line a strategy.",
     )
 
 
-def conditions(findings: Findings) -> Html:
-    """MSE against the condition number."""
-    table = frames.conditions(findings.records)
-    panels = [
-        (
-            _title(findings, energy, split),
-            partial(plots.conditions, _of(table, energy, split), lines(findings, split, energy)),
-        )
-        for energy in findings.energies
-        for split in SPLITS
-    ]
+def conditions(results: StudyResults) -> Html:
+    """MSE by the condition number of the problem."""
     return figure(
         "conditions",
-        panels,
-        caption=(
-            "Error by the condition number of the problem, both axes logarithmic. The steeper the line, the more the mean "
-            "is made by the few worst problems. The reference lines are means over all problems."
-        ),
-        alt="Error rises with the condition number, one line a strategy.",
+        _with_references(results, plots.error_by_condition, tidy_tables.conditions(results.records)),
+        "Error by the condition number of the problem, both axes logarithmic. The steeper the line, the more of the "
+        "mean error comes from a few problems. The reference lines are means over all problems.",
+        alt="Error by condition number, one line a strategy.",
     )
 
 
-def ladder(findings: Findings) -> Html:
-    """MSE at each rung of the difficulty ladder."""
-    table, offsets = frames.ladder(findings.records), _offsets(findings)
+def ladder(results: StudyResults) -> Html:
+    """MSE by the offset c."""
+    table, offsets = tidy_tables.ladder(results.records), _offsets(results)
     panels = []
-    for energy in findings.energies:
-        on = {split: lines(findings, split, energy) for split in SPLITS}
+    for energy in results.energies:
+        on = {split: lines(results, split, energy) for split in SPLITS}
         known = {name: {offsets[split]: on[split][name] for split in SPLITS if name in on[split]} for name in LINES}
-        panels.append((_title(findings, energy, "the ladder"), partial(plots.ladder, _of(table, energy), known)))
+        panels.append((_title(results, energy, "by offset"), partial(plots.error_by_offset, of(table, energy), known)))
     return figure(
         "ladder",
         panels,
-        caption=(
-            "Error as problems get harder to the right: the offset c keeps the eigenvalues of A away from zero, and the "
-            "networks saw the largest c alone. Grey marks: the references where they are known."
-        ),
+        "Error by the offset c; problems are harder to the right. A smaller c allows eigenvalues of A nearer to zero. "
+        "Training used the largest c only. Grey marks: reference errors where they are known.",
         alt="Error by difficulty, one line a strategy.",
     )
 
 
-def solving(findings: Findings) -> Html:
+def solving(results: StudyResults) -> Html:
     """Energy and acceptance by noise level while solving."""
-    table = frames.solving(findings.records)
+    table = tidy_tables.solving(results.records)
     panels = []
-    for energy in findings.energies:
-        panels.append((_title(findings, energy, "energy"), partial(plots.energies, _of(table, energy))))
-        panels.append((_title(findings, energy, "acceptance"), partial(plots.acceptance, _of(table, energy))))
+    for energy in results.energies:
+        for name, draw in (("energy", plots.energy_by_level), ("acceptance", plots.acceptance_by_level)):
+            panels.append((_title(results, energy, name), partial(draw, of(table, energy))))
     return figure(
         "solving",
         panels,
-        caption=(
-            "Solving goes from the noisiest level on the left to level 0 on the right. Left: energy when a level is entered "
-            "(thin) and after its landscape steps (thick); the gap is what the steps gained. Right: the share of steps "
-            "that lowered the energy and so were kept."
-        ),
+        "Solving starts at the noisiest level on the left and ends at level 0 on the right. Left: energy before (thin) "
+        "and after (thick) the landscape steps of a level. Right: share of the steps that lowered the energy and were "
+        "accepted.",
         alt="Energy before and after the landscape steps and share of accepted steps, by noise level.",
     )
 
 
-def mining(findings: Findings) -> Html:
-    """What the miners made, by noise level and over training."""
-    table, history = frames.mining(findings.records), frames.mining_history(findings.records)
-    titles = {
-        "contrast": "contrastive loss",
-        "gap": "how wrong, by energy",
-        "distance": "how far",
-        "false": "in fact right",
-    }
+def mining(results: StudyResults) -> Html:
+    """Properties of the negatives, by noise level and over training."""
+    table, history = tidy_tables.mining(results.records), tidy_tables.mining_history(results.records)
+    titles = {"contrast": "contrastive loss", "gap": "energy gap"}
+    titles |= {"distance": "distance from the answer", "false": "right answers"}
+    views = ((plots.mining_by_level, table, ""), (plots.mining_by_step, history, ", during training"))
     panels = [
-        (_title(findings, energy, f"{title}{when}"), partial(draw, _of(rows, energy), quantity))
-        for energy in findings.energies
+        (_title(results, energy, f"{title}{when}"), partial(draw, of(rows, energy), quantity))
+        for energy in results.energies
         for quantity, title in titles.items()
-        for draw, rows, when in ((plots.mined, table, ""), (plots.mined_over_training, history, ", over training"))
+        for draw, rows, when in views
     ]
     return figure(
         "mining",
         panels,
-        caption=(
-            "The negatives, on one side by noise level in the last quarter of training, on the other over all of training. First: the contrastive loss; "
-            "at ln 2 = 0.69 negatives and answers are not told apart, near zero there is nothing left to learn from them. Second: how "
-            "much higher than the answer's their energy is; a hard negative lies near zero. Third: how far from the answer "
-            "they are. A negative that is near and low teaches something that noise does not; one at a distance is told "
-            "apart at once. Fourth: the share that are no negatives, because they solve the problem (residual below the setting "
-            "false_negative_residual, or below 0.1 where that is off)."
-        ),
-        alt="Contrastive loss, energy gap, distance and share of false negatives, by noise level and over training, one line a strategy that has negatives.",
+        "Negatives by noise level in the last quarter of training, and by training step. Contrastive loss: at ln 2 = "
+        "0.69 the energy does not separate negatives from answers; near 0 it separates them completely, and they "
+        "teach nothing more. Energy gap: the negative's energy minus the answer's; it is near 0 for a hard negative. "
+        "Distance from the answer. Right answers: the share of negatives that solve the problem (residual below the "
+        "setting false_negative_residual, or below 0.1 if that is off).",
+        alt="Contrastive loss, energy gap, distance and share of right answers, one line a strategy with negatives.",
     )
 
 
-def lines(findings: Findings, split: str, energy: str) -> dict[str, float]:
-    """The reference lines of an energy's figure: name -> MSE, those that are known."""
-    known = {name: reference(findings, name, split, energy) for name in LINES}
+def lines(results: StudyResults, split: str, energy: str) -> dict[str, float]:
+    """The known reference lines of an energy's figure: name -> MSE."""
+    known = {name: results.reference(name, split, energy) for name in LINES}
     return {name: value for name, value in known.items() if isfinite(value)}
 
 
-def paired(findings: Findings, energy: str, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Per-seed differences from the baseline (strategy, seed, run, percent) and the comparison, in percent of it."""
-    rows = _of(findings.scores, energy, split).dropna(subset="mse")
+def paired(results: StudyResults, energy: str, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Paired differences from the baseline and their comparison, both in percent of its mean.
+
+    Differences: columns strategy, seed, run, percent. Comparison: strategy, percent, low, high.
+    """
+    rows = of(results.scores, energy, split).dropna(subset="mse")
     base = rows[rows["strategy"] == BASELINE].set_index("seed")["mse"]
     pairs = rows[(rows["strategy"] != BASELINE) & rows["seed"].isin(base.index)]
     unit = base.mean() / 100 or nan
     pairs = pairs.assign(percent=(pairs["mse"] - pairs["seed"].map(base)) / unit)
-    found = findings.comparison
+    found = results.comparison
     if "against" not in found:
         return pairs, pd.DataFrame(columns=["strategy", "percent", "low", "high"])
-    found = _of(found, energy, split)
+    found = of(found, energy, split)
     found = found[(found["against"] == BASELINE) & (found["n_seeds"] > 0)]
-    return pairs, found.assign(
-        strategy=found["strategy"].astype(rows["strategy"].dtype),
-        percent=found["mean_difference"] / unit,
-        low=found["ci_low"] / unit,
-        high=found["ci_high"] / unit,
+    in_percent = {"percent": "mean_difference", "low": "ci_low", "high": "ci_high"}
+    found = found.assign(**{name: found[column] / unit for name, column in in_percent.items()})
+    return pairs, found.assign(strategy=found["strategy"].astype(rows["strategy"].dtype))
+
+
+def _by_energy_and_split(results: StudyResults, draw) -> list[tuple]:
+    """A panel for each energy and split: draw(energy, split) -> what draws it."""
+    return [(_title(results, energy, split), draw(energy, split)) for energy in results.energies for split in SPLITS]
+
+
+def _with_references(results: StudyResults, draw, table: pd.DataFrame) -> list[tuple]:
+    """A panel for each energy and split: draw(rows, reference lines)."""
+    return _by_energy_and_split(
+        results, lambda energy, split: partial(draw, of(table, energy, split), lines(results, split, energy))
     )
 
 
-def _of(table: pd.DataFrame, energy: str, split: str | None = None) -> pd.DataFrame:
-    """The rows of one energy, and of one split where given."""
-    rows = table[table["energy"] == energy]
-    return rows if split is None else rows[rows["split"] == split]
+def _title(results: StudyResults, energy: str, what: str) -> str:
+    """A panel's title: the energy if there are several, then split or content."""
+    offset = f", c = {_offsets(results)[what]:g}" if what in _offsets(results) else ""
+    return f"{results.prefix(energy) if energy else ''}{what}{offset}"
 
 
-def _title(findings: Findings, energy: str, what: str) -> str:
-    """A panel's title: energy, where there are several, and difficulty or what is shown."""
-    offset = f", c = {_offsets(findings)[what]:g}" if what in _offsets(findings) else ""
-    return f"{tag(findings, energy) if energy else ''}{what}{offset}"
+def _offsets(results: StudyResults) -> dict[str, float]:
+    return results.scores.groupby("split")["offset"].first().to_dict()
 
 
-def _offsets(findings: Findings) -> dict[str, float]:
-    return findings.scores.groupby("split")["offset"].first().to_dict()
-
-
-def _means(findings: Findings) -> str:
-    """The means of every strategy as a sentence."""
+def _means(results: StudyResults) -> str:
+    """The mean of every strategy, as text."""
     parts = [
         f"{energy} {split}: {row['strategy']} {number(row['mean'])}"
-        for energy in findings.energies
+        for energy in results.energies
         for split in SPLITS
-        for _, row in summary(findings, energy, split).iterrows()
+        for _, row in results.means(energy, split).iterrows()
     ]
     return f"Mean MSE by strategy. {'; '.join(parts)}."
 
 
-def _effects(findings: Findings) -> str:
-    """Every difference from the baseline as a sentence."""
-    table = findings.comparison
+def _effects(results: StudyResults) -> str:
+    """Every difference from the baseline, as text."""
+    table = results.comparison
     rows = table[table["against"] == BASELINE] if "against" in table else table
-    return "; ".join(f"{row['energy']} {row['split']}: {row['strategy']} {interval(row)}" for _, row in rows.iterrows())
+    texts = (f"{row['energy']} {row['split']}: {row['strategy']} {difference_text(row)}" for _, row in rows.iterrows())
+    return "; ".join(texts)

@@ -1,117 +1,90 @@
-"""Single answers to look at: one as it forms through the noise levels, and those to the worst-conditioned problems."""
+"""Images of single answers, during solving and to the worst-conditioned problems."""
 
 from functools import partial
 
 import numpy as np
 
-from anm.page import Html, figure
-from anm.report.findings import BASELINE, Findings
-from anm.report.numbers import number
-from anm.report.words import tag
-from anm.tiles import error_tiles, tiles
+from anm.analysis.results import StudyResults
+from anm.report.formatting import number
+from anm.report.matrix_plots import error_images, matrix_images
+from anm.report.page import Html, figure
+from anm.study.plan import BASELINE
 
-SHOWN, FURTHER = (
-    7,
-    2,
-)  # moments of a forming answer, and those of them after further steps; the exact inverse fills the eighth place
+MOMENTS, REFINED = 7, 2  # images of an answer, and how many of them are after refinement; the exact inverse is the 8th
 COLUMNS = 4
 
 
-def forming(findings: Findings) -> Html:
-    """One answer through the landscapes, an energy at a time: what it looks like, and what is wrong with it."""
+def forming(results: StudyResults) -> Html:
+    """One answer while it is solved, and the size of its error, for each energy."""
     panels = []
-    for energy, record in shown(findings, "forming"):
+    for energy, record in runs_with(results, "forming"):
         kept = record["results"]["forming"]
         exact, moments = matrix(kept["exact"]), kept["moments"]
-        further = [moment for moment in moments if moment["refine_steps"]]
-        moments = spread(moments[: len(moments) - len(further)], SHOWN - min(FURTHER, len(further))) + spread(
-            further, FURTHER
-        )
+        refined = [moment for moment in moments if moment["refine_steps"]]
+        moments = choose(moments[: len(moments) - len(refined)], MOMENTS - min(REFINED, len(refined)))
+        moments += choose(refined, REFINED)
         if not moments:
             continue
         errors = [matrix(moment["error"]) for moment in moments]
-        names = [when(moment) for moment in moments]
-        who = f"{tag(findings, energy)}{record['params']['strategy']}"
-        panels.append(
-            (
-                f"{who}, the answer",
-                partial(tiles, [exact + error for error in errors] + [exact], [*names, "exact"], columns=COLUMNS),
-            )
-        )
-        panels.append(
-            (
-                f"{who}, size of its error",
-                partial(
-                    error_tiles,
-                    errors,
-                    [f"{name}\nMSE {number(mean_square(e), 1)}" for name, e in zip(names, errors)],
-                    columns=COLUMNS,
-                ),
-            )
-        )
+        names = [moment_name(moment) for moment in moments]
+        errors_named = [f"{name}\nMSE {number(np.mean(error**2), 1)}" for name, error in zip(names, errors)]
+        run = f"{results.prefix(energy)}{record['params']['strategy']}"
+        answers = [exact + error for error in errors] + [exact]
+        panels += [
+            (f"{run}, the answer", partial(matrix_images, answers, [*names, "exact"], columns=COLUMNS)),
+            (f"{run}, size of its error", partial(error_images, errors, errors_named, columns=COLUMNS)),
+        ]
     return figure(
         "forming",
         panels,
-        (
-            "One problem of median condition number, answered by the first seed: where sampling starts, after some of the noise levels from the "
-            "noisiest to level 0, and after further steps of thinking. Left: entries, red above zero and blue below, on one scale, the tiles' typical largest entry. "
-            "Right: how far each entry is off, darker is worse, on a logarithmic scale that all tiles share."
-        ),
-        alt="An answer goes from noise to the inverse, level by level.",
+        "One problem of median condition number, solved by the first seed: at the start, after some noise levels from "
+        "the noisiest to level 0, and after refinement steps. Left: entries, red above zero and blue below; all "
+        "images share one scale, the median of their largest entries. Right: absolute error of each entry, darker is "
+        "larger; all images share one logarithmic scale.",
+        alt="An answer changes from noise to the inverse, level by level.",
     )
 
 
-def worst(findings: Findings) -> Html:
-    """The problems of the largest condition number, and what the solvers make of them."""
+def worst(results: StudyResults) -> Html:
+    """The problems with the largest condition numbers, their answers and errors."""
     panels = []
-    for energy, record in shown(findings, "worst"):
+    for energy, record in runs_with(results, "worst"):
         matrices, names = [], []
         for kept in record["results"]["worst"]:
             exact, error = matrix(kept["exact"]), matrix(kept["error"])
             matrices += [exact, exact + error, error]
-            names += [f"condition {kept['condition']:,.0f}", "answer", f"error, MSE {number(mean_square(error), 2)}"]
-        panels.append(
-            (
-                f"{tag(findings, energy)}{record['params']['strategy']}",
-                partial(tiles, matrices, names, columns=3, by_row=True),
-            )
-        )
+            names += [f"condition {kept['condition']:,.0f}", "answer", f"error, MSE {number(np.mean(error**2), 2)}"]
+        title = f"{results.prefix(energy)}{record['params']['strategy']}"
+        panels.append((title, partial(matrix_images, matrices, names, columns=3, by_row=True)))
     return figure(
         "worst",
         panels,
-        (
-            "The harder problems with the largest condition numbers, a row each on a scale of its own: the exact inverse (under its "
-            "condition number), the answer of the first seed, and the difference. What a solver that knows only averages misses is the few large entries."
-        ),
-        alt="The worst-conditioned problems: exact inverse, answer and error side by side.",
+        "The problems of harder with the largest condition numbers, one per row, each row on its own scale: the exact "
+        "inverse, the answer of the first seed, and the error. An answer close to an average inverse misses the few "
+        "large entries.",
+        alt="Problems with large condition numbers: exact inverse, answer and error side by side.",
     )
 
 
-def spread(parts: list, count: int) -> list:
-    """So many of the parts, evenly, the first and the last among them."""
-    return (
-        [parts[place] for place in np.unique(np.linspace(0, len(parts) - 1, count).round().astype(int))]
-        if parts
-        else []
-    )
+def choose(parts: list, count: int) -> list:
+    """So many of the parts at equal distances, with the first and the last."""
+    places = np.unique(np.linspace(0, len(parts) - 1, count).round().astype(int))
+    return [parts[place] for place in places] if parts else []
 
 
-def shown(findings: Findings, part: str) -> list[tuple[str, dict]]:
-    """(energy, record) of the run that stands for each energy: the baseline's where there is one."""
+def runs_with(results: StudyResults, part: str) -> list[tuple[str, dict]]:
+    """(energy, record) of one run per energy with this part; preferably the baseline's."""
     found = []
-    for energy in findings.energies:
-        mine = [
-            record
-            for record in findings.records.values()
-            if record["params"]["energy"] == energy and record["results"].get(part)
-        ]
-        mine.sort(key=lambda record: record["params"]["strategy"] != BASELINE)
-        found += [(energy, mine[0])] if mine else []
+    for energy in results.energies:
+        own = [record for record in results.records.values() if record["params"]["energy"] == energy]
+        own = [record for record in own if record["results"].get(part)]
+        own.sort(key=lambda record: record["params"]["strategy"] != BASELINE)
+        found += [(energy, own[0])] if own else []
     return found
 
 
-def when(moment: dict) -> str:
-    """When in solving a moment was."""
+def moment_name(moment: dict) -> str:
+    """The noise level or refinement step of a moment."""
     if moment["level"] is None:
         return "start"
     steps = moment["refine_steps"]
@@ -121,7 +94,3 @@ def when(moment: dict) -> str:
 def matrix(rows: list[list]) -> np.ndarray:
     """Null becomes NaN."""
     return np.array(rows, dtype=float)
-
-
-def mean_square(error: np.ndarray) -> float:
-    return float(np.mean(error**2))

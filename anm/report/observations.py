@@ -1,151 +1,121 @@
-"""What there is to see in each figure, in numbers: one sentence an energy, made from the same table as the figure."""
+"""The main numbers of each figure as a small table."""
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 
-from anm import frames
-from anm.page import Html, paragraphs
-from anm.report.findings import BASELINE, Findings
-from anm.report.numbers import capital, number, percent
-from anm.report.words import tag
+from anm.analysis import tidy_tables
+from anm.analysis.results import StudyResults, of
+from anm.records.schema import SPLITS
+from anm.report.formatting import number, number_cell, percent
+from anm.report.page import Html, table
+from anm.study.plan import BASELINE
 
-LAST = 0.2  # share of training that "the end" means
-TEACHES = 0.01  # a contrastive loss below this has next to no gradient
-LEVEL = 0.005  # a change below this share of the error counts as level
+END = 0.2  # the share of training that counts as its end
+TEACHES = 0.01  # with a smaller contrastive loss, a negative has almost no gradient
+LEVEL = 0.005  # an error that changes by a smaller share has levelled off
 
 
-def learning(findings: Findings) -> Html:
+def learning(results: StudyResults) -> Html:
     """Whether training had levelled off."""
-
-    def say(rows: pd.DataFrame) -> str:
-        return f"change of the error over the last fifth of training: {_by_strategy(rows, _end_change)}"
-
-    return _sentences(findings, frames.learning(findings.records).dropna(subset="mse"), say)
+    rows = tidy_tables.learning(results.records).dropna(subset="mse")
+    return _by_strategy(results, {"": rows}, "Change of the error over the last fifth of training", _end_change)
 
 
-def thinking(findings: Findings) -> Html:
-    """What more landscape steps than the standard buy."""
-
-    def say(rows: pd.DataFrame) -> str:
-        standard, most = _standard_steps(findings, rows), int(rows["steps"].max())
-        parts = [
-            f"{split}: {_by_strategy(mine, lambda r: _change(r, 'steps', standard, most))}"
-            for split, mine in rows.groupby("split", sort=False)
-        ]
-        return f"change of the error from {standard} to {most} landscape steps a level, {'; '.join(parts)}"
-
-    return _sentences(findings, frames.landscape_steps(findings.records).dropna(subset="mse"), say)
-
-
-def conditions(findings: Findings) -> Html:
-    """How much of the error the worst-conditioned problems make."""
-
-    def say(rows: pd.DataFrame) -> str:
-        rows = _first_strategy(rows[(rows["split"] == "same") & (rows["problems"] > 0)])
-        worst = rows[rows["low"] == rows["low"].max()]
-        share = _ratio((worst["mse"] * worst["problems"]).sum(), (rows["mse"] * rows["problems"]).sum())
-        among = worst["problems"].sum() / rows["problems"].sum()
-        return (
-            f"the {percent(among, sign=False)} of problems with a condition number of {number(worst['low'].iloc[0])} or more "
-            f"make {percent(share, sign=False)} of the error on same ({rows['strategy'].iloc[0]})"
-        )
-
-    return _sentences(findings, frames.conditions(findings.records).dropna(subset="mse"), say)
+def landscape_steps(results: StudyResults) -> Html:
+    """The effect of more landscape steps than the standard number."""
+    rows = tidy_tables.landscape_steps(results.records).dropna(subset="mse")
+    if rows.empty:
+        return Html("")
+    used = [record["params"].get("landscape_steps") for record in results.records.values()]
+    known = [steps for steps in sorted(set(rows["steps"])) if steps in used]
+    first, last = int(known[0] if known else rows["steps"].min()), int(rows["steps"].max())
+    caption = f"Change of the error from {first} to {last} landscape steps per level"
+    splits = {f", {split}": rows[rows["split"] == split] for split in SPLITS}
+    return _by_strategy(results, splits, caption, lambda own: _change(own, "steps", first, last))
 
 
-def ladder(findings: Findings) -> Html:
-    """How much worse the hardest rung is than the easiest."""
-
-    def say(rows: pd.DataFrame) -> str:
-        easy, hard = rows["offset"].max(), rows["offset"].min()
-        return f"change of the error from c = {easy:g} to c = {hard:g}: {_by_strategy(rows, lambda r: _change(r, 'offset', easy, hard))}"
-
-    return _sentences(findings, frames.ladder(findings.records).dropna(subset="mse"), say)
-
-
-def solving(findings: Findings) -> Html:
-    """How many landscape steps were kept."""
-
-    def say(rows: pd.DataFrame) -> str:
-        return f"share of landscape steps that lowered the energy: {_by_strategy(rows, lambda r: percent(r['accepted'].mean(), sign=False))}"
-
-    return _sentences(findings, frames.solving(findings.records).dropna(subset="accepted"), say)
-
-
-def mining(findings: Findings) -> Html:
-    """How far from the answer the negatives are, and at which levels they still teach."""
-
-    def say(rows: pd.DataFrame) -> str:
-        return (
-            f"mean distance of a negative from the answer, RMS: {_by_strategy(rows, lambda r: number(r['distance'].mean()))}; "
-            f"levels whose contrastive loss is above {TEACHES}, so that negatives still teach: {_by_strategy(rows, _teaching)}; at the other "
-            "levels with negatives they are told apart at once, and a strategy can change little there"
-        )
-
-    return _sentences(findings, frames.mining(findings.records).dropna(subset="distance"), say)
+def conditions(results: StudyResults) -> Html:
+    """The share of the error that comes from the problems with the largest condition numbers."""
+    rows = tidy_tables.conditions(results.records).dropna(subset="mse")
+    rows = rows[(rows["split"] == "same") & (rows["problems"] > 0)]
+    cells = []
+    for energy in results.energies:
+        own = of(rows, energy)
+        if len(own):
+            names = tidy_tables.in_order(own["strategy"])
+            strategy = BASELINE if BASELINE in names else names[0]
+            own = own[own["strategy"] == strategy]
+            worst = own[own["low"] == own["low"].max()]
+            among = worst["problems"].sum() / own["problems"].sum()
+            share = _ratio((worst["mse"] * worst["problems"]).sum(), (own["mse"] * own["problems"]).sum())
+            low = number_cell(worst["low"].iloc[0], 3)
+            cells.append([f"{energy}, {strategy}", low, percent(among, sign=False), percent(share, sign=False)])
+    columns = ["energy, strategy", "condition number from", "share of the problems", "share of the error"]
+    return table("The problems with the largest condition numbers (same)", columns, cells) if cells else Html("")
 
 
-def _teaching(rows: pd.DataFrame) -> str:
-    """The levels at which negatives still teach, with the loss and the share that are in fact right, or none."""
-    means = rows.groupby("level")[["contrast", "false"]].mean()
-    means = means[means["contrast"] > TEACHES]
-    return (
-        " and ".join(
-            f"level {level:.0f} ({number(row['contrast'], 2)}, {percent(row['false'], sign=False)} of the negatives in fact right)"
-            for level, row in means.iterrows()
-        )
-        or "none"
-    )
+def ladder(results: StudyResults) -> Html:
+    """The error on the hardest problems against that on the easiest."""
+    rows = tidy_tables.ladder(results.records).dropna(subset="mse")
+    easy, hard = rows["offset"].max(), rows["offset"].min()
+    caption = f"Change of the error from c = {easy:g} to c = {hard:g}"
+    return _by_strategy(results, {"": rows}, caption, lambda own: _change(own, "offset", easy, hard))
 
 
-def _sentences(findings: Findings, table: pd.DataFrame, say) -> Html:
-    """`say(rows)` for each energy that has rows, as paragraphs."""
-    return paragraphs(
-        (
-            capital(f"{say(rows)}.") if not tag(findings, energy) else f"{tag(findings, energy)}{say(rows)}."
-            for energy in findings.energies
-            for rows in [table[table["energy"] == energy]]
-            if len(rows)
-        ),
-        "finding",
-    )
+def solving(results: StudyResults) -> Html:
+    """The share of landscape steps that were accepted."""
+    rows = tidy_tables.solving(results.records).dropna(subset="accepted")
+    caption = "Share of landscape steps that lowered the energy"
+    return _by_strategy(results, {"": rows}, caption, lambda own: percent(own["accepted"].mean(), sign=False))
 
 
-def _by_strategy(rows: pd.DataFrame, value) -> str:
-    """ "none <value>, random <value>, ..." """
-    return ", ".join(f"{s} {value(rows[rows['strategy'] == s])}" for s in frames.in_order(rows["strategy"]))
+def mining(results: StudyResults) -> Html:
+    """How far from the answer negatives are, and at which noise levels they still teach."""
+    rows = tidy_tables.mining(results.records).dropna(subset="distance")
+    cells = []
+    for energy in results.energies:
+        for name in tidy_tables.in_order(of(rows, energy)["strategy"]):
+            own = of(rows, energy)[of(rows, energy)["strategy"] == name]
+            means = own.groupby("level")[["contrast", "false"]].mean()
+            levels = [
+                f"level {level:.0f}: {number(row['contrast'], 2)} ({percent(row['false'], sign=False)})"
+                for level, row in means[means["contrast"] > TEACHES].iterrows()
+            ]
+            cells.append([f"{energy}, {name}", number_cell(own["distance"].mean(), 3), "; ".join(levels) or "none"])
+    columns = ["energy, strategy", "mean distance from the answer, RMS", "contrastive loss (share of right answers)"]
+    caption = f"Noise levels where negatives still teach: contrastive loss above {TEACHES}"
+    return table(caption, columns, cells) if cells else Html("")
 
 
-def _first_strategy(rows: pd.DataFrame) -> pd.DataFrame:
-    names = frames.in_order(rows["strategy"])
-    return rows[rows["strategy"] == (BASELINE if BASELINE in names else names[0])]
-
-
-def _at(rows: pd.DataFrame, column: str, value: float) -> float:
-    """Mean error over seeds where the column has this value; NaN where it never has."""
-    return float(rows.loc[rows[column] == value, "mse"].mean())
+def _by_strategy(results: StudyResults, parts: dict[str, pd.DataFrame], caption: str, value: Callable) -> Html:
+    """A row per energy and part, a column per strategy. value(rows) -> text."""
+    names = tidy_tables.in_order(name for rows in parts.values() for name in rows["strategy"])
+    cells = []
+    for energy in results.energies:
+        for part, rows in parts.items():
+            own = {name: rows[(rows["energy"] == energy) & (rows["strategy"] == name)] for name in names}
+            if any(map(len, own.values())):
+                cells.append([f"{energy}{part}", *(value(own[name]) if len(own[name]) else None for name in names)])
+    return table(caption, ["energy", *names], cells) if cells else Html("")
 
 
 def _change(rows: pd.DataFrame, column: str, start: float, end: float) -> str:
-    """A change in percent, or as a factor where it is more than twofold."""
-    ratio = _ratio(_at(rows, column, end), _at(rows, column, start))
+    """A change of the mean error, as a factor if above twofold."""
+    first, last = (float(rows.loc[rows[column] == value, "mse"].mean()) for value in (start, end))
+    ratio = _ratio(last, first)
     return percent(ratio - 1) if 0.5 < ratio < 2 else f"× {number(ratio, 2)}"
+
+
+def _end_change(rows: pd.DataFrame) -> str:
+    """The change of the error at the end of training."""
+    last = rows["step"].max()
+    start = rows.loc[rows["step"] <= (1 - END) * last, "step"].max()
+    means = rows.groupby("step")["mse"].mean()
+    level = abs(_ratio(means[last], means.get(start, math.nan)) - 1) < LEVEL
+    return f"{_change(rows, 'step', start, last)}{' (level)' if level else ''}"
 
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
-
-
-def _end_change(rows: pd.DataFrame) -> str:
-    last = rows["step"].max()
-    start = rows.loc[rows["step"] <= (1 - LAST) * last, "step"].max()
-    level = abs(_ratio(_at(rows, "step", last), _at(rows, "step", start)) - 1) < LEVEL
-    return f"{_change(rows, 'step', start, last)}{' (level)' if level else ''}"
-
-
-def _standard_steps(findings: Findings, rows: pd.DataFrame) -> int:
-    """The landscape steps of the primary score, if measured here; else the fewest measured."""
-    used = [record["params"].get("landscape_steps") for record in findings.records.values()]
-    known = [steps for steps in sorted(set(rows["steps"])) if steps in used]
-    return int(known[0] if known else rows["steps"].min())

@@ -1,6 +1,6 @@
-"""The report on energies that are made of matrix products: how far they leave the plateau, and at what price.
+"""The section on energies that multiply matrices: errors by matrix products, other sizes and spectra.
 
-Empty where no run has such an energy.
+Each function gives nothing if no run has such an energy.
 """
 
 import math
@@ -9,248 +9,157 @@ from functools import partial
 
 import pandas as pd
 
-from anm import frames, plots
-from anm.page import Cell, Html, figure, paragraphs, table
-from anm.report.findings import BASELINE, SPLITS, Findings, seeds_of
-from anm.report.numbers import THIN, capital, number, span
-from anm.stats import MIN_SEEDS, geometric_ratio
+from anm.analysis import tidy_tables
+from anm.analysis.results import StudyResults, of
+from anm.records.schema import SPLITS
+from anm.report import plots
+from anm.report.comparison_tables import standard_refinement
+from anm.report.formatting import count_cell, number, number_cell, range_text
+from anm.report.page import Cell, Html, figure, paragraphs, table
+from anm.report.run_tables import fingerprint_cell
 
-SPLIT_NAMES = {"same": "same", "harder": "harder", "hardest": "c = 0.02"}
 KNOWS = {
-    "bilinear": "is not told the equation, but sees x only as the product A x",
-    "residual": "is told the equation A X = I: its minimum is right by construction, and what it learns is how to get there fast",
+    "bilinear": "bilinear does not contain the equation A X = I. It sees x only as the product A x.",
+    "residual": "residual contains the equation A X = I. Its minimum is right by construction; training makes the "
+    "descent to it fast.",
 }
-MILESTONES = (1e-3, 1e-6, 1e-9, 1e-12)  # errors whose price in products is compared, on harder
+THRESHOLDS = (1e-3, 1e-6, 1e-9, 1e-12)  # errors on harder
 
 
-def say(findings: Findings) -> Html:
-    """What each such energy knows, what it reaches, and what that costs beside the best rival."""
-    return paragraphs((text for energy in energies(findings) for text in _sentences(findings, energy)), "finding")
+def description(results: StudyResults) -> Html:
+    """What each such energy knows of the task."""
+    return paragraphs((KNOWS[energy] for energy in energies_with_products(results) if energy in KNOWS), "finding")
 
 
-def prices(findings: Findings) -> Html:
-    """MSE against matrix products, solvers and rivals, both difficulties."""
-    thought, rivals = frames.thinking(findings.records).dropna(subset="products"), findings.rivals
-    panels = [
-        (
-            f"{energy}: {split}",
-            partial(
-                plots.prices,
-                thought[(thought["energy"] == energy) & (thought["split"] == split)],
-                rivals[rivals["split"] == split],
-            ),
-        )
-        for energy in energies(findings)
-        for split in SPLITS
-    ]
+def error_ranges(results: StudyResults) -> Html:
+    """Lowest and highest seed of every energy, strategy and feed-forward network."""
+    if not energies_with_products(results):
+        return Html("")
+    columns = ["energy, strategy", "same", "harder", "harder, refined", "c = 0.02", "c = 0.02, refined", "seeds"]
+    rows = [_range_row(results, energy, name) for energy in results.energies for name in results.strategies(energy)]
+    for name, record in results.feed_forward.items():
+        scores = {split: pd.Series(record["results"][split]["mse"], dtype=float) for split in SPLITS}
+        label = f"feed-forward network with the layers of {record['layers']}, no energy"
+        seeds = Cell(len(scores["same"]), title=fingerprint_cell(results, name).title)
+        seconds = count_cell(record["provenance"]["train_seconds"])
+        rows.append([label, *map(_range_cell, scores.values()), None, None, None, seeds, seconds])
+    caption = "Errors of every energy: lowest to highest seed; refined: after the most refinement steps"
+    return table(caption, [*columns, "training, seconds"], rows)
+
+
+def products_needed(results: StudyResults) -> Html:
+    """The matrix products that bring the error below a threshold."""
+    found = [(energy, *row) for energy in energies_with_products(results) for row in thresholds(results, energy)]
+    names, rows = tidy_tables.in_order(name for *_, own in found for name in own), []
+    for energy, error, baseline, least, own in found:
+        texts = {n: f"{value:.0f} ({number(value / least, 2)} ×)" if value else "never" for n, value in own.items()}
+        method = plots.ITERATIVE_BASELINES[baseline]
+        label = f"{energy}, error below {number(error, 1)}"
+        rows.append([label, method, count_cell(least), *map(texts.get, names)])
+    columns = ["energy, error on harder", "best iterative baseline", "its products", *names]
+    caption = "Matrix products until every seed is below an error, and how many times those of the best baseline"
+    return table(caption, columns, rows) if rows else Html("")
+
+
+def error_by_products(results: StudyResults) -> Html:
+    """MSE by matrix products, solvers and iterative baselines, both splits."""
+    refined, baselines = tidy_tables.refinement(results.records).dropna(subset="products"), results.iterative
+    panels = []
+    for energy in energies_with_products(results):
+        for split in SPLITS:
+            rows = baselines[baselines["split"] == split]
+            panels.append((f"{energy}: {split}", partial(plots.error_by_products, of(refined, energy, split), rows)))
     return figure(
-        "prices",
+        "products",
         panels,
-        (
-            "Error against the price of an answer, both logarithmic: n x n matrix products for each problem. Marks are solvers, thinking longer "
-            "from left to right: one line after the standard landscape steps, one without any; bands reach from the lowest to the highest seed. "
-            "Grey needs no training: Newton-Schulz from the best multiple of I, an oracle's (solid), and with its coefficients fitted to the "
-            "problems of the training (dashed), conjugate gradients (dotted), and LU in float32, the limit (the short bar)."
-        ),
-        alt=" ".join(text for energy in energies(findings) for text in _sentences(findings, energy)),
+        "Error by the number of n x n matrix products per answer, both axes logarithmic. Marks: solvers, with more "
+        "refinement steps to the right; one line after the standard landscape steps, one without landscape steps. "
+        "Bands: lowest to highest seed. Grey: baselines without training. Solid: Newton-Schulz from the best multiple "
+        "of I, which needs the eigenvalues. Dashed: Newton-Schulz with coefficients fitted to the training problems. "
+        "Dotted: conjugate gradients. Short bar: LU in float32, the limit.",
+        alt="Error by matrix products, one line a strategy; iterative baselines in grey.",
     )
 
 
-def elsewhere(findings: Findings) -> Html:
-    """Other sizes and other spectra than those of training."""
-    sizes, spectra = frames.sizes(findings.records), frames.spectra(findings.records)
+def other_problems(results: StudyResults) -> Html:
+    """Errors on other sizes and other spectra than those of training."""
+    sizes, spectra = tidy_tables.sizes(results.records), tidy_tables.spectrum_errors(results.records)
     panels = []
-    for energy in energies(findings):
+    for energy in energies_with_products(results):
         for split in SPLITS:
-            mine = sizes[(sizes["energy"] == energy) & (sizes["split"] == split)]
-            panels += [(f"{energy}: {split}, other sizes", partial(plots.sizes, mine))] if len(mine) else []
-        mine = spectra[spectra["energy"] == energy]
-        panels += [(f"{energy}: other spectra", partial(plots.spectra, mine))] if len(mine) else []
+            own = of(sizes, energy, split)
+            panels += [(f"{energy}: {split}, other sizes", partial(plots.error_by_size, own))] if len(own) else []
+        own = of(spectra, energy)
+        panels += [(f"{energy}: other spectra", partial(plots.error_by_spectrum, own))] if len(own) else []
     return figure(
-        "elsewhere",
+        "generalization",
         panels,
-        (
-            "Thin: as scored; thick: after thinking longer. Sizes: error by n; the weights were trained at the smallest. Spectra: squared error in "
-            "units of the answers' own mean square, so that 1 is the error of answering with zero; the number below a name is the "
-            "median condition number. Each mark is one seed."
-        ),
+        "Thin: as scored. Thick: after refinement steps. Sizes: error by n; the weights were trained at the smallest "
+        "n. Spectra: squared error relative to the mean square of the answers, so that 1 is the error of answering "
+        "zero. The number below a spectrum is its median condition number. Each mark is one seed.",
         alt="Error at other sizes and on other spectra, by strategy.",
     )
 
 
-def seeds(findings: Findings) -> Html:
-    """Every seed of every such run: as scored, and after the longest thinking."""
-    thought = _after_standard(findings)
-    thought = thought[thought["energy"].isin(energies(findings))]
-    columns = ["run", "energy", "strategy", "seed", "further steps", "products", *SPLIT_NAMES.values(), "test problems"]
+def seeds(results: StudyResults) -> Html:
+    """Every seed of every such run, by refinement steps."""
+    refined = standard_refinement(results)
+    refined = refined[refined["energy"].isin(energies_with_products(results))]
     rows = []
-    for (run, seed), mine in thought.groupby(["run", "seed"], sort=False):
-        for steps in sorted({0.0, 2.0, 10.0, mine["refine_steps"].max()}):
-            chosen = mine[mine["refine_steps"] == steps].drop_duplicates("split").set_index("split")
+    for (run, seed), own in refined.groupby(["run", "seed"], sort=False):
+        for steps in sorted({0.0, 2.0, 10.0, own["refine_steps"].max()}):
+            chosen = own[own["refine_steps"] == steps].drop_duplicates("split").set_index("split")
             if len(chosen):
-                one = chosen.iloc[0]
-                rows.append(
-                    [
-                        run,
-                        one["energy"],
-                        one["strategy"],
-                        seed,
-                        int(steps),
-                        _products(one["products"]),
-                        *(_score(chosen["mse"].get(split)) for split in SPLIT_NAMES),
-                        int(one["problems"]),
-                    ]
-                )
-    return table("Thinking longer, every seed", columns, rows, fold=True) if rows else Html("")
+                one, mse = chosen.iloc[0], chosen["mse"]
+                scores = (number_cell(mse.get(split), 3) for split in (*SPLITS, "hardest"))
+                where = [run, one["energy"], one["strategy"], seed, int(steps), count_cell(one["products"])]
+                rows.append([*where, *scores, int(one["problems"])])
+    columns = ["run", "energy", "strategy", "seed", "refinement steps", "products", *SPLITS, "c = 0.02"]
+    columns += ["test problems"]
+    return table("Error by refinement steps, every seed", columns, rows, fold=True) if rows else Html("")
 
 
-def reached(findings: Findings) -> Html:
-    """Lowest and highest seed of every energy and strategy, and the direct network where there is one."""
-    columns = [
-        "energy, strategy",
-        "same",
-        "harder",
-        "harder, thinking longer",
-        "c = 0.02",
-        "c = 0.02, thinking longer",
-        "seeds",
-        "training, seconds",
-    ]
-    rows = [
-        _reached(findings, energy, strategy)
-        for energy in findings.energies
-        if energies(findings)
-        for strategy in frames.in_order(findings.scores.loc[findings.scores["energy"] == energy, "strategy"])
-    ]
-    rows += [
-        _direct(record, findings.fingerprints[name]) for name, record in findings.direct.items() if energies(findings)
-    ]
-    return table("What every energy reaches: lowest and highest seed", columns, rows) if rows else Html("")
+def energies_with_products(results: StudyResults) -> list[str]:
+    """The energies whose answers cost a known number of matrix products."""
+    refined = tidy_tables.refinement(results.records).dropna(subset="products")
+    return [energy for energy in results.energies if len(of(refined, energy))]
 
 
-def energies(findings: Findings) -> list[str]:
-    """Those whose answers cost a known number of matrix products."""
-    thought = frames.thinking(findings.records).dropna(subset="products")
-    return [energy for energy in findings.energies if (thought["energy"] == energy).any()]
+def thresholds(results: StudyResults, energy: str) -> Iterator[tuple[float, str, float, dict]]:
+    """Each threshold on harder that some strategy and some iterative baseline reach.
+
+    (error, best iterative baseline, its products, strategy -> products until every seed is below the error, or None)
+    """
+    own = of(tidy_tables.refinement(results.records), energy, "harder")
+    own = own[own["products"] > 0].fillna({"mse": math.inf})  # a seed that diverged counts
+    worst = own.groupby(["strategy", "products", "landscape_steps"], observed=True)["mse"].max().reset_index()
+    methods = results.iterative
+    methods = methods[(methods["split"] == "harder") & (methods["method"] != "lu_float32") & (methods["products"] > 0)]
+    for error in THRESHOLDS:
+        reached = worst[worst["mse"] <= error].groupby("strategy", observed=True)["products"].min().to_dict()
+        others = methods[methods["mse"] <= error]
+        if reached and len(others):
+            best = others.loc[others["products"].idxmin()]
+            ours = {name: reached.get(name) for name in tidy_tables.in_order(worst["strategy"])}
+            yield error, str(best["method"]), float(best["products"]), ours
 
 
-def milestones(findings: Findings, energy: str) -> Iterator[tuple[float, dict[str, float | None], str, float]]:
-    """(error, strategy -> products of its cheapest setting with every seed below it or None, best rival, its products), on harder."""
-    thought, rivals = frames.thinking(findings.records), findings.rivals
-    mine = thought[(thought["energy"] == energy) & (thought["split"] == "harder")]
-    mine = mine[mine["products"] > 0].fillna({"mse": math.inf})  # a seed that diverged counts
-    worst = mine.groupby(["strategy", "products", "landscape_steps"], observed=True)["mse"].max().reset_index()
-    iterations = rivals[(rivals["split"] == "harder") & (rivals["rival"] != "lu_float32") & (rivals["products"] > 0)]
-    for error in MILESTONES:
-        ours = worst[worst["mse"] <= error].groupby("strategy", observed=True)["products"].min().to_dict()
-        theirs = iterations[iterations["mse"] <= error]
-        if ours and len(theirs):
-            best = theirs.loc[theirs["products"].idxmin()]
-            yield (
-                error,
-                {name: ours.get(name) for name in frames.in_order(worst["strategy"])},
-                str(best["rival"]),
-                float(best["products"]),
-            )
+def _range_row(results: StudyResults, energy: str, strategy: str) -> list:
+    """The row of an energy and strategy in `error_ranges`."""
+    scores, refined = of(results.scores, energy), of(standard_refinement(results), energy)
+    scores, refined = scores[scores["strategy"] == strategy], refined[refined["strategy"] == strategy]
+    first, last = (refined[refined["refine_steps"] == steps] for steps in (0, refined["refine_steps"].max()))
+    columns = [("same", scores), ("harder", scores), ("harder", last), ("hardest", first), ("hardest", last)]
+    parts = [of(rows, energy, split)["mse"] for split, rows in columns]
+    seconds = [results.records[run]["provenance"]["train_seconds"] for run in scores["run"].unique()]
+    total = None if None in seconds else sum(seconds)
+    return [f"{energy}, {strategy}", *map(_range_cell, parts), scores["seed"].nunique(), count_cell(total)]
 
 
-def _sentences(findings: Findings, energy: str) -> list[str]:
-    found = [f"{energy} {KNOWS[energy]}."] if energy in KNOWS else []
-    for error, ours, rival, theirs in list(milestones(findings, energy))[-1:]:
-        needs = [
-            f"{name} {f'{products:.0f} matrix products ({number(products / theirs, 2)} times as many)' if products else 'never gets there'}"
-            for name, products in ours.items()
-        ]
-        found.append(
-            f"To bring every seed's error on harder below {number(error, 1)}, the best rival ({plots.RIVALS[rival]}) needs {theirs:.0f} matrix "
-            f"products; {energy}: {', '.join(needs)}."
-        )
-    return [capital(text) for text in found] + _thought(findings, energy)
-
-
-def _thought(findings: Findings, energy: str) -> list[str]:
-    """Whether a strategy is ahead of no mining after the longest thinking, on the hardest problems."""
-    thought = _after_standard(findings)
-    thought = thought[
-        (thought["energy"] == energy)
-        & (thought["split"] == "hardest")
-        & (thought["refine_steps"] == thought["refine_steps"].max())
-    ]
-    scores = seeds_of(thought)
-    rows = {name: geometric_ratio(scores, name, BASELINE) for name in scores if name != BASELINE and BASELINE in scores}
-    texts = [
-        f"{name} × {number(row['ratio'], 2)} (95{THIN}% interval {number(row['ci_low'], 2)} to {number(row['ci_high'], 2)}, p = {number(row['p'], 2)})"
-        for name, row in rows.items()
-        if row["n_seeds"] >= MIN_SEEDS
-    ]
-    return (
-        [
-            f"After {thought['refine_steps'].max():.0f} further steps on c = 0.02, errors of {energy} against those of {BASELINE} as ratios of geometric means, not declared "
-            f"before and not corrected: {', '.join(texts)}."
-        ]
-        if texts
-        else []
-    )
-
-
-def _reached(findings: Findings, energy: str, strategy: str) -> list:
-    scores = findings.scores[(findings.scores["energy"] == energy) & (findings.scores["strategy"] == strategy)]
-    thought = _after_standard(findings)
-    thought = thought[(thought["energy"] == energy) & (thought["strategy"] == strategy)]
-    longest, unthought = (
-        thought[thought["refine_steps"] == thought["refine_steps"].max()],
-        thought[thought["refine_steps"] == 0],
-    )
-    trained = [findings.records[run]["provenance"]["train_seconds"] for run in scores["run"].unique()]
-    return [
-        f"{energy}, {strategy}",
-        *(_span(scores.loc[scores["split"] == split, "mse"]) for split in SPLITS),
-        *(
-            _span(rows.loc[rows["split"] == split, "mse"])
-            for split, rows in (("harder", longest), ("hardest", unthought), ("hardest", longest))
-        ),
-        scores["seed"].nunique(),
-        _seconds(None if None in trained else sum(trained)),
-    ]
-
-
-def _after_standard(findings: Findings) -> pd.DataFrame:
-    """Thinking longer after each run's own landscape steps, not instead of them."""
-    thought = frames.thinking(findings.records)
-    standard = {run: record["params"].get("landscape_steps") for run, record in findings.records.items()}
-    return thought[thought["landscape_steps"] == thought["run"].map(standard)]
-
-
-def _direct(record: dict, fingerprint: str) -> list:
-    return [
-        f"the layers of {record['layers']} trained to answer at once, no energy",
-        *(_span(pd.Series(record["results"][split]["mse"], dtype=float)) for split in SPLITS),
-        None,
-        None,
-        None,
-        Cell(len(record["results"]["same"]["mse"]), title=fingerprint),
-        _seconds(record["provenance"]["train_seconds"]),
-    ]
-
-
-def _span(values: pd.Series) -> Cell | None:
-    """Lowest to highest; a seed without a finite score is named, since it counts."""
+def _range_cell(values: pd.Series) -> Cell | None:
+    """Lowest to highest; says how many seeds have no finite score."""
     known, lost = values.dropna(), int(values.isna().sum())
-    text = span(known.min(), known.max(), 2) if len(known) else "—"
-    return (
-        Cell(f"{text}; {lost} not finite" if lost else text, sort=math.inf if lost else float(known.max()))
-        if len(values)
-        else None
-    )
-
-
-def _seconds(value: float | None) -> Cell | None:
-    return Cell(f"{value:,.0f}", sort=value) if value is not None else None
-
-
-def _score(value) -> Cell | None:
-    return Cell(number(value, 3), sort=value) if value is not None and value == value else None
-
-
-def _products(value: float) -> Cell | None:
-    return Cell(f"{value:.0f}", sort=value) if value == value else None
+    if values.empty:
+        return None
+    text = range_text(known.min(), known.max(), 2) if len(known) else "—"
+    return Cell(f"{text}; {lost} not finite" if lost else text, sort=math.inf if lost else float(known.max()))

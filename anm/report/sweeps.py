@@ -1,140 +1,119 @@
-"""The report on a sweep: its map, its cells, and what they say. Empty where the folder holds none."""
+"""The section on a sweep; empty if the folder holds no sweep."""
 
 from functools import partial
 
 import pandas as pd
 
-from anm.heatmap import heat_map
-from anm.page import Cell, Html, figure, joined, link, paragraphs, table
-from anm.report.findings import BASELINE, Findings
-from anm.report.numbers import counted, interval, number, reach, shares
-from anm.stats import ALPHA, MIN_SEEDS
-from anm.sweep import Sweep
+from anm.analysis.results import StudyResults
+from anm.analysis.statistics import ALPHA, MIN_SEEDS
+from anm.analysis.sweeps import Sweep
+from anm.report.formatting import counted, difference_text, format_range, number, number_cell, shares
+from anm.report.heat_map import sweep_heat_map
+from anm.report.page import Html, figure, joined, link, paragraphs, table
+from anm.study.plan import BASELINE
 
 
-def say(findings: Findings) -> Html:
-    """What was swept, the best and the worst cell, how many comparisons were made and how they were corrected."""
-    if findings.sweep is None:
+def description(results: StudyResults) -> Html:
+    """The axes and the scale of the sweep, and the cells that lack a comparison."""
+    if (sweep := results.sweep) is None:
         return Html("")
-    sweep = findings.sweep
     axes = " × ".join(f"{axis} ({', '.join(map(str, values))})" for axis, values in sweep.grid.axes.items())
     texts = [f"{', '.join(sweep.grid.strategies)}: {axes}. {_missing(sweep)}", f"Scale: {_scale(sweep)}."]
-    for (energy, split), rows in sweep.cells.groupby(["energy", "split"], sort=False):
-        texts += [_outcome(sweep, rows, energy, split)] if rows["n_seeds"].any() else []
     return paragraphs(texts, "finding")
 
 
-def maps(findings: Findings) -> Html:
-    """A heat map for each strategy, energy, difficulty, and value of the axes beyond the first two."""
-    if findings.sweep is None:
+def summary(results: StudyResults) -> Html:
+    """The best and worst cells, and how many differ after correction."""
+    if (sweep := results.sweep) is None:
         return Html("")
-    sweep = findings.sweep
-    axes = list(sweep.grid.axes)
+    rows = []
+    for (energy, split), cells in sweep.cells.groupby(["energy", "split"], sort=False):
+        if cells["n_seeds"].any():
+            rows.append([f"{energy}, {split}", *_summary(sweep, cells.drop_duplicates("planned"))])
+    columns = ["energy, problems", "best cell", "worst cell", "cells", "interval below 0", "interval above 0"]
+    caption = "Differences from none in the sweep; intervals are not corrected, the result is (Holm)"
+    return table(caption, [*columns, "comparisons", "result"], rows) if rows else Html("")
+
+
+def maps(results: StudyResults) -> Html:
+    """Heat maps: the first two axes in each, one per other value."""
+    if (sweep := results.sweep) is None:
+        return Html("")
+    cells, axes = with_percent(sweep.cells), list(sweep.grid.axes)
     x, y = axes[0], axes[1] if len(axes) > 1 else "strategy"
     apart = [name for name in ("strategy", "energy", "split", *axes[2:]) if name not in (x, y)]
     panels = [
-        (_title(sweep, apart, values), partial(heat_map, rows, x, y))
-        for values, rows in drawn(sweep.cells).groupby(apart, sort=False)
+        (_title(sweep, apart, values), partial(sweep_heat_map, rows, x, y))
+        for values, rows in cells.groupby(apart, sort=False)
     ]
     return figure(
         "sweep",
         panels,
-        caption=(
-            "Difference in MSE from the run without mining at the same seed and the same other settings, in percent of its "
-            "mean; below it the 95 % interval of the mean over seeds. Blue is better, orange worse; a thick frame marks what "
-            "is significant after Holm's correction over all cells of the energy and difficulty; an empty cell was not run."
-        ),
-        alt="; ".join(f"{row['tip']}" for row in drawn(sweep.cells).to_dict("records") if row["n_seeds"]),
+        "Difference in MSE from the run without mining at the same seeds and settings, in percent of its mean; below "
+        "it, the 95 % interval of the mean over seeds. Blue is better, orange is worse. A thick frame: significant "
+        "after Holm's correction over all cells of the energy and split. An empty cell was not run.",
+        alt="; ".join(row["tip"] for row in cells.to_dict("records") if row["n_seeds"]),
     )
 
 
-def cells(findings: Findings) -> Html:
+def cells(results: StudyResults) -> Html:
     """Every cell as a row, with its notebook."""
-    if findings.sweep is None:
+    if results.sweep is None:
         return Html("")
-    sweep, paths = findings.sweep, findings.paths
-    axes = list(sweep.grid.axes)
-    rows = [
-        [
-            _notebooks(row, paths),
-            row["strategy"],
-            row["energy"],
-            row["split"],
-            *(row[axis] for axis in axes),
-            _number(row["mse"]),
-            _number(row["mse_none"]),
-            interval(row) if row["n_seeds"] else None,
-            _number(row["p"]),
-            _number(row["p_holm"]),
-            int(row["n_seeds"]),
-        ]
-        for row in sweep.cells.to_dict("records")
-    ]
-    columns = [
-        "run",
-        "strategy",
-        "energy",
-        "problems",
-        *axes,
-        "MSE",
-        "MSE of none",
-        "difference",
-        "p",
-        "p (Holm)",
-        "paired seeds",
-    ]
-    return table("Every cell of the sweep", columns, rows, fold=True)
+    axes = list(results.sweep.grid.axes)
+    rows = []
+    for row in results.sweep.cells.to_dict("records"):
+        read = joined(link(results.paths[name], name) for name in row["runs"])
+        where = [row[name] for name in ("strategy", "energy", "split", *axes)]
+        mse, mse_none, p, p_holm = (number_cell(row[name]) for name in ("mse", "mse_none", "p", "p_holm"))
+        difference = difference_text(row) if row["n_seeds"] else None
+        notebooks = read or f"{row['planned']} (not run)"
+        rows.append([notebooks, *where, mse, mse_none, difference, p, p_holm, int(row["n_seeds"])])
+    columns = ["run", "strategy", "energy", "problems", *axes, "MSE", "MSE of none", "difference", "p", "p (Holm)"]
+    return table("Every cell of the sweep", [*columns, "paired seeds"], rows, fold=True)
 
 
-def drawn(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells as a map shows them: percent, low, high, and the text on hover."""
-    found = [[100 * share for share in shares(row)] for row in cells.to_dict("records")]
-    tips = [
-        f"{row['planned'].removesuffix('.ipynb')}, {row['split']}: {interval(row)}" for row in cells.to_dict("records")
-    ]
+def with_percent(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells with columns percent, low, high and tip (the text on hover)."""
+    rows = cells.to_dict("records")
+    found = [[100 * share for share in shares(row)] for row in rows]
+    tips = [f"{row['planned'].removesuffix('.ipynb')}, {row['split']}: {difference_text(row)}" for row in rows]
     return cells.assign(**dict(zip(("percent", "low", "high"), zip(*found))), tip=tips)
 
 
-def _outcome(sweep: Sweep, rows: pd.DataFrame, energy: str, split: str) -> str:
-    """The best and the worst cell, and the count of comparisons, for one energy and difficulty. Cells that share a run count once."""
-    rows = rows.drop_duplicates("planned")
+def _summary(sweep: Sweep, rows: pd.DataFrame) -> list:
+    """The cells of one row of `summary`; sweep cells that share a run count once."""
     best, worst = (rows.loc[place] for place in (rows["relative"].idxmin(), rows["relative"].idxmax()))
-    clear = int((rows["ci_high"] < 0).sum()), int((rows["ci_low"] > 0).sum())
-    return (
-        f"{energy}, {split}: best {_where(sweep, best)} {interval(best)}, worst {_where(sweep, worst)} {interval(worst)}. "
-        f"{clear[0]} of {counted(int((rows['n_seeds'] > 0).sum()), 'cell')} have an interval below zero (better than {BASELINE}) and {clear[1]} "
-        f"above it, before any correction. {counted(int(rows['family'].iloc[0]), 'comparison')}, corrected together after Holm: {_verdict(rows)}."
-    )
+    names = [", ".join(f"{axis} {row[axis]}" for axis in sweep.grid.axes) for row in (best, worst)]
+    texts = [f"{row['strategy']} ({name}): {difference_text(row)}" for row, name in zip((best, worst), names)]
+    counts = [(rows["n_seeds"] > 0).sum(), (rows["ci_high"] < 0).sum(), (rows["ci_low"] > 0).sum()]
+    return [*texts, *map(int, counts), int(rows["family"].iloc[0]), _result(rows)]
 
 
-def _verdict(rows: pd.DataFrame) -> str:
-    """How many cells differ from the baseline after correction, or why none could."""
-    if not rows["claim"].any():
-        return f"no claim: fewer than {MIN_SEEDS} seeds are paired"
-    lowest = rows.loc[rows["claim"], "lowest"].min()
-    if lowest >= ALPHA:
-        return f"none can be shown to differ, however much it does: with {reach(rows.loc[rows['claim'], 'n_seeds'])} seeds p is {number(lowest, 2)} at least"
+def _result(rows: pd.DataFrame) -> str:
+    """How many cells differ from the baseline after correction, or why none can."""
+    rows = rows[rows["claim"]]
+    if rows.empty:
+        return f"no claim: fewer than {MIN_SEEDS} paired seeds"
+    if (lowest := rows["lowest"].min()) >= ALPHA:
+        return f"inconclusive: with {format_range(rows['n_seeds'])} seeds, p cannot be below {number(lowest, 2)}"
     return f"{counted(int(rows['significant'].sum()), 'cell')} significant"
 
 
-def _where(sweep: Sweep, row) -> str:
-    values = ", ".join(f"{axis} {row[axis]}" for axis in sweep.grid.axes)
-    return f"{row['strategy']} ({values})"
-
-
 def _missing(sweep: Sweep) -> str:
-    lacking = sweep.missing
-    if not lacking:
-        return "Every cell has been run."
-    return f"{counted(len(lacking), 'run')} of the grid without a comparison, not run or without a score or a baseline: {', '.join(lacking)}."
+    if not (lacking := sweep.missing):
+        return "Every cell has a comparison."
+    why = "without a comparison (not run, or without a score or a baseline)"
+    return f"{counted(len(lacking), 'run')} of the grid {why}: {', '.join(lacking)}."
 
 
 def _scale(sweep: Sweep) -> str:
     params = sweep.grid.params(BASELINE, sweep.grid.standard())
     paired = sweep.cells.loc[sweep.cells["n_seeds"] > 0, "n_seeds"]
     return (
-        f"n = {params.n}, {params.train_steps:,} training steps, batch {params.batch_size}, {reach(paired) if len(paired) else 0} paired seeds, "
-        f"{params.test_problems:,} test problems a difficulty, where the axes say nothing else"
+        f"n = {params.n}, {params.train_steps:,} training steps, batch {params.batch_size}, "
+        f"{format_range(paired) if len(paired) else 0} paired seeds, {params.test_problems:,} test problems per split, "
+        "unless an axis changes it"
     )
 
 
@@ -146,11 +125,3 @@ def _title(sweep: Sweep, apart: list[str], values: tuple) -> str:
         for name, value in named.items()
         if several[name] or name == "split"
     )
-
-
-def _notebooks(row: dict, paths: dict) -> Html | str:
-    return joined(link(paths[name], name) for name in row["runs"]) if row["runs"] else f"{row['planned']} (not run)"
-
-
-def _number(value: float) -> Cell | None:
-    return Cell(number(value, 4), sort=value) if value == value else None

@@ -1,0 +1,1 @@
+"""Baselines without an energy: closed forms, classical iterations, feed-forward networks, published results."""

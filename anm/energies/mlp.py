@@ -1,0 +1,168 @@
+"""IRED's energy: E = ||output||^2 of a network over two flattened matrices."""
+
+from collections.abc import Mapping
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anm.energies.base import Energy, StackedLinear, draw_uniform
+from anm.registry import CHOICES
+from anm.utils.lookup import LevelLookup
+
+HIDDEN = 512
+EMBEDDING = 128
+# Layers of the code released with IRED -> layers here. Its fc1 is split into `problem` and `answer`.
+IRED_LAYERS = {
+    "time_mlp.1": "embed1",
+    "time_mlp.3": "embed2",
+    "fc2": "layer2",
+    "fc3": "layer3",
+    "fc4": "output",
+    "t_map_fc2": "level2",
+    "t_map_fc3": "level3",
+}
+
+
+def sinusoidal(noise_levels: int) -> Tensor:
+    """Embeddings of the noise levels, (T, EMBEDDING). Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.5."""
+    half = EMBEDDING // 2
+    frequency = torch.exp(torch.arange(half) * (-torch.log(torch.tensor(10000.0)) / (half - 1)))
+    angle = torch.arange(noise_levels)[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class SiluAndDerivative(torch.autograd.Function):
+    """silu(u) = u sigmoid(u) and its derivative, with one backward pass for both.
+
+    It passes over memory few times. Beside matrix products, such passes take most of a step on a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx, u: Tensor) -> tuple[Tensor, Tensor]:
+        gate = torch.sigmoid(u)
+        value = u * gate
+        derivative = torch.addcmul(value, value, gate, value=-1).add_(gate)
+        ctx.save_for_backward(u, gate)
+        return value, derivative
+
+    @staticmethod
+    def backward(ctx, grad_value: Tensor, grad_derivative: Tensor) -> Tensor:
+        u, gate = ctx.saved_tensors
+        # silu'' = gate (1 - gate) (2 + u - 2 u gate)
+        grad = torch.addcmul(u, u, gate, value=-2).add_(2)
+        grad.mul_(torch.ops.aten.sigmoid_backward(grad_derivative, gate))
+        return grad.add_(torch.ops.aten.silu_backward(grad_value, u))
+
+
+def silu_and_derivative(u: Tensor) -> tuple[Tensor, Tensor]:
+    """silu(u) and its derivative; a compiler gets the plain formula, which it fuses better."""
+    if not torch.compiler.is_compiling():
+        return SiluAndDerivative.apply(u)
+    gate = torch.sigmoid(u)
+    value = u * gate
+    return value, gate + value * (1 - gate)
+
+
+class EnergyMLP(Energy):
+    """E(A, x_t, t) = ||f(A, x_t, t)||^2 with f a network of four layers, 512 wide, over the flattened matrices.
+
+    The noise level sets a gain and a bias in layers 2 and 3. The network does not contain the equation A x = I.
+    Source: Du, Mao, Tenenbaum 2024 (arXiv 2406.11179), appendix A, and the code released with it.
+    """
+
+    compiles_at_level = True
+
+    def __init__(self, n: int, noise_levels: int, stack: int):
+        super().__init__(n, noise_levels, stack)
+        self.problem = StackedLinear(stack, n * n, HIDDEN)
+        self.answer = nn.Parameter(torch.empty(stack, HIDDEN, n * n))
+        self.layer2 = StackedLinear(stack, HIDDEN, HIDDEN)
+        self.layer3 = StackedLinear(stack, HIDDEN, HIDDEN)
+        self.output = StackedLinear(stack, HIDDEN, n * n)
+        self.embed1 = StackedLinear(stack, EMBEDDING, EMBEDDING)
+        self.embed2 = StackedLinear(stack, EMBEDDING, EMBEDDING)
+        self.level2 = StackedLinear(stack, EMBEDDING, 2 * HIDDEN)
+        self.level3 = StackedLinear(stack, EMBEDDING, 2 * HIDDEN)
+        self.register_buffer("sinusoids", sinusoidal(noise_levels), persistent=False)
+
+    def reset(self, generators: list[torch.Generator]) -> "EnergyMLP":
+        super().reset(generators)
+        # `problem` and `answer` are one layer of 2 n^2 inputs; its inputs set the range of both.
+        draw_uniform(self.answer, (2 * self.n**2) ** -0.5, generators)
+        self.problem.weight.data.mul_(0.5**0.5)
+        self.problem.bias.data.mul_(0.5**0.5)
+        return self
+
+    @classmethod
+    def from_ired(cls, weights: Mapping[str, Tensor], noise_levels: int = 10) -> "EnergyMLP":
+        """A stack of one with weights of the released code, a dict of tensors under its names.
+
+        A prefix before the names is accepted ("model.ebm.fc1.weight"). Raises `ValueError` naming a weight that is
+        missing, given twice, or of the wrong shape.
+        """
+        weights = strip_prefix(weights)
+        inputs = sum(weights["fc1.weight"].shape[-1:])
+        n = max(1, round((inputs / 2) ** 0.5))
+        model = cls(n, noise_levels, stack=1)
+        fc1 = check_shape(weights, "fc1.weight", (HIDDEN, 2 * n * n))
+        model.answer.data.copy_(fc1[:, n * n :])
+        model.problem.weight.data.copy_(fc1[:, : n * n])
+        model.problem.bias.data.copy_(check_shape(weights, "fc1.bias", (HIDDEN,)))
+        for released, layer in IRED_LAYERS.items():
+            for kind in ("weight", "bias"):
+                target = getattr(getattr(model, layer), kind)
+                target.data.copy_(check_shape(weights, f"{released}.{kind}", target.shape[1:]))
+        return model
+
+    def encode(self, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The problems' part of layer 1, (S, B, HIDDEN); gains and biases of all levels, each (S, T, 2 HIDDEN)."""
+        embedding = self.embed2(F.gelu(self.embed1(self.sinusoids.expand(self.stack, -1, -1))))
+        return self.problem(rearrange(A, "s b i j -> s b (i j)")), self.level2(embedding), self.level3(embedding)
+
+    def at_level(self, encoded: tuple[Tensor, ...], t: Tensor) -> tuple[Tensor, ...]:
+        """The problems' part of layer 1; gain and bias of layers 2 and 3 for each row, (S, B, HIDDEN)."""
+        from_problem, *by_level = encoded
+        (gain2, bias2), (gain3, bias3) = (
+            [LevelLookup.apply(half, t) for half in table.chunk(2, dim=-1)] for table in by_level
+        )
+        return from_problem, gain2 + 1, bias2, gain3 + 1, bias3
+
+    def evaluate(self, conditions: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True):
+        from_problem, gain2, bias2, gain3, bias3 = conditions
+        u1 = torch.baddbmm(from_problem, rearrange(x_t, "s b i j -> s b (i j)"), self.answer.mT)
+        if not gradient:
+            h2 = F.silu(torch.addcmul(bias2, self.layer2(F.silu(u1)), gain2))
+            h3 = F.silu(torch.addcmul(bias3, self.layer3(h2), gain3))
+            return self.output(h3).square().sum(-1), None
+        h1, derivative1 = silu_and_derivative(u1)
+        h2, derivative2 = silu_and_derivative(torch.addcmul(bias2, self.layer2(h1), gain2))
+        h3, derivative3 = silu_and_derivative(torch.addcmul(bias3, self.layer3(h2), gain3))
+        out = self.output(h3)
+        # The chain rule from the output back to x_t
+        back = (out @ self.output.weight) * (derivative3 * gain3)
+        back = (back @ self.layer3.weight) * (derivative2 * gain2)
+        back = (back @ self.layer2.weight) * derivative1
+        return out.square().sum(-1), (2 * back @ self.answer).view_as(x_t)
+
+
+def strip_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights without a prefix before their names. Raises `ValueError` if one is missing or given twice."""
+    found = {}
+    for name in [f"{layer}.{kind}" for layer in ("fc1", *IRED_LAYERS) for kind in ("weight", "bias")]:
+        keys = [key for key in weights if key == name or key.endswith("." + name)]
+        if len(keys) != 1:
+            raise ValueError(f"{name}: {'given more than once: ' + ', '.join(keys) if keys else 'missing'}")
+        found[name] = torch.as_tensor(weights[keys[0]])
+    return found
+
+
+def check_shape(weights: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    """The weight of this name. Raises `ValueError` if its shape is another one."""
+    if weights[name].shape != shape:
+        raise ValueError(f"{name}: must be {tuple(shape)}, not {tuple(weights[name].shape)}")
+    return weights[name]
+
+
+CHOICES["energy"]["mlp"] = EnergyMLP

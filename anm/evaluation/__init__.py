@@ -1,0 +1,1 @@
+"""Evaluation of a solver: scores on frozen problems, generalization, example answers."""

@@ -1,0 +1,103 @@
+"""Scores of a solver on the frozen test sets: the `results` of a record."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anm.evaluation.examples import example_answers
+from anm.evaluation.generalization import evaluate_generalization
+from anm.solvers.descent import DescentResult
+from anm.solvers.errors import mse_per_seed, solve_errors
+from anm.solvers.solver import Solver
+from anm.tasks.frozen import TestSet, frozen_problems
+from anm.tasks.inverse import LADDER, OFFSETS, squared_error
+
+STEP_BUDGETS = (0, 1, 2, 3, 4, 5, 10, 20)  # landscape steps per noise level
+CONDITION_BINS = 8
+# The main scores use all test problems; curves and generalization use this fraction of them.
+CURVE_FRACTION, GENERALIZATION_FRACTION = 5, 20  # one fifth, one twentieth
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A record's `results` and `landscape`, and the seconds of the evaluation."""
+
+    results: dict[str, Any]
+    landscape: dict[str, Any]
+    seconds: float
+
+
+def evaluate(solver: Solver) -> Evaluation:
+    """Scores on frozen test sets: difficulties, step budgets, sizes and spectra.
+
+    The main scores (`same`, `harder`) use all test problems and the landscape steps of the run.
+    """
+    started, params, results = time.perf_counter(), solver.params, {}
+    tests = {split: frozen_problems(params.n, offset, params.test_problems) for split, offset in OFFSETS.items()}
+    means = LandscapeMeans(tests["same"], len(solver.schedule) - 1)
+    for split, offset in OFFSETS.items():
+        test = tests[split]
+        errors, residuals = solve_errors(solver, test, watch=means.watch if split == "same" else None)
+        results[split] = {"offset": offset, "problems": len(test)} | mse_per_seed(errors)
+        results[split]["residual"] = residuals.mean(axis=1).tolist()
+        results[split]["by_condition"] = mse_by_condition(errors, test.condition)
+    for_curves = max(2, params.test_problems // CURVE_FRACTION)
+    results["ladder"] = [
+        {"offset": offset, "problems": for_curves} | mse_at(solver, offset, for_curves) for offset in LADDER
+    ]
+    results["landscape_steps"] = [
+        {"steps": steps, "problems": for_curves}
+        | {split: mse_at(solver, offset, for_curves, steps)["mse"] for split, offset in OFFSETS.items()}
+        for steps in STEP_BUDGETS
+    ]
+    results |= evaluate_generalization(solver, max(2, params.test_problems // GENERALIZATION_FRACTION))
+    results |= example_answers(solver, params.test_problems)
+    return Evaluation(results, means.table(), time.perf_counter() - started)
+
+
+def mse_by_condition(errors: np.ndarray, condition: np.ndarray) -> dict[str, list]:
+    """MSE (K, S) in K bins of the condition number; None for an empty bin.
+
+    All bins have equally many problems. errors: squared errors (S, N). condition: condition numbers (N,).
+    """
+    edges = np.quantile(condition, np.linspace(0, 1, CONDITION_BINS + 1))
+    bins = np.clip(np.searchsorted(edges, condition, side="right") - 1, 0, CONDITION_BINS - 1)
+    members = [bins == k for k in range(CONDITION_BINS)]
+    return {
+        "edges": edges.tolist(),
+        "problems": [int(m.sum()) for m in members],
+        "mse": [errors[:, m].mean(axis=1).tolist() if m.any() else [None] * len(errors) for m in members],
+    }
+
+
+class LandscapeMeans:
+    """Each noise level's energies, accepted steps and squared error, averaged over the problems of `test`."""
+
+    def __init__(self, test: TestSet, first_level: int):
+        self.test, self.first_level = test, first_level
+        self.sums: dict[int, Tensor] = {}
+        self.problems = 0
+
+    def watch(self, level: int, descent: DescentResult, x0: Tensor) -> None:
+        """A `watch` function for `sample`; it expects the batches of `test` in order."""
+        if level == self.first_level:
+            self.X = self.test.X[self.problems : self.problems + x0.shape[1]].to(x0.device)
+            self.problems += x0.shape[1]
+        rows = (descent.energy_before, descent.energy_after, descent.accepted, squared_error(x0, self.X))
+        self.sums[level] = self.sums.get(level, 0) + torch.stack([r.sum(1) for r in rows])
+
+    def table(self) -> dict[str, list]:
+        """The record's `landscape`: `level` (T,) in sampling order, the other columns (T, S)."""
+        means = {level: (sums / self.problems).tolist() for level, sums in self.sums.items()}
+        names = ("energy_before", "energy_after", "accepted", "mse")
+        return {"level": list(means)} | {name: [row[k] for row in means.values()] for k, name in enumerate(names)}
+
+
+def mse_at(solver: Solver, offset: float, problems: int, landscape_steps: int | None = None) -> dict[str, list]:
+    """MSE per seed and its standard error at one offset. landscape_steps: per level; None for those of the run."""
+    errors, _ = solve_errors(solver, frozen_problems(solver.params.n, offset, problems), landscape_steps)
+    return mse_per_seed(errors)

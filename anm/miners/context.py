@@ -1,0 +1,103 @@
+"""The input of every strategy, and the call that makes negatives with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from anm.energies import Landscape
+from anm.energies.schedule import Schedule
+from anm.params import RunParams
+from anm.solvers.descent import descend
+from anm.tasks.inverse import residual_norm
+from anm.utils.random_streams import RandomStreams
+
+
+@dataclass
+class MiningContext:
+    """The input of a strategy at one training step.
+
+    A, x0: problems and answers (S, B, n, n). t: noise levels (S, B).
+    landscape: the energy as a function of x_t, for these problems and levels, with the current weights.
+    state: tensors that a strategy keeps between steps; checkpoints save them.
+    measured: values per row (S, B) for the log, under names in `anm.training.metrics.ROWS`.
+    """
+
+    A: Tensor
+    x0: Tensor
+    t: Tensor
+    landscape: Landscape
+    schedule: Schedule
+    params: RunParams
+    streams: RandomStreams
+    state: dict[str, Tensor]
+    measured: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def eps(self) -> Tensor:
+        """The noise of the contrastive loss, the same for positive and negative, (S, B, n, n); drawn at first use."""
+        return self.streams.normal("contrast", *self.x0.shape[1:])
+
+    def normal(self) -> Tensor:
+        """N(0, 1) from the miner's own stream, (S, B, n, n)."""
+        return self.streams.normal("miner", *self.x0.shape[1:])
+
+    def start(self) -> Tensor:
+        """The answer with `mining_noise_scale` times the noise of its level, x_t (S, B, n, n)."""
+        return self.schedule.noised(self.x0, self.t, self.params.mining_noise_scale * self.eps)
+
+    def answer(self, x_t: Tensor) -> Tensor:
+        """x_t (S, B, n, n) in the scale of the answers: x_t / sqrt(alpha_bar_t); its noise remains."""
+        return x_t / self.schedule.at("sqrt_alpha_bar", self.t)
+
+    def energy(self, x0: Tensor) -> Tensor:
+        """The energy (S, B) of x0 (S, B, n, n) in the contrastive loss, with its noise."""
+        return self.landscape(self.schedule.noised(x0, self.t, self.eps), gradient=False)[0]
+
+    def wrong(self, x0: Tensor) -> Tensor:
+        """The rows (S, B) of x0 that are wrong: their residual is at least `false_negative_residual`."""
+        return ~(residual_norm(self.A, x0) < self.params.false_negative_residual)
+
+    def descend(self, x_t: Tensor, landscape: Landscape | None = None) -> Tensor:
+        """x_t after `mining_opt_steps` landscape steps down the energy, or down another `landscape`.
+
+        The log shows the share of accepted steps.
+        """
+        steps = self.params.mining_opt_steps
+        descent = descend(landscape or self.landscape, x_t, self.t, self.schedule, steps, self.params.answer_bound)
+        if steps:
+            self.measured["accepted"] = descent.accepted
+        return descent.x
+
+
+Miner = Callable[[MiningContext], Tensor | None]
+
+
+def mine_negative(strategy: Miner, context: MiningContext) -> Tensor | None:
+    """The strategy's negatives (S, B, n, n) in the scale of x0, detached and clipped to the answer bound.
+
+    None if the strategy has no negatives. Raises `ValueError` if their shape or type is not that of the answers.
+    """
+    with torch.no_grad():
+        negative = strategy(context)
+    if negative is None:
+        return None
+    negative = check_negative(getattr(strategy, "__name__", strategy), negative, context)
+    return negative.detach().clamp(-context.params.answer_bound, context.params.answer_bound)
+
+
+def check_negative(name: str, negative: Tensor | None, context: MiningContext) -> Tensor:
+    """The negatives. Raises `ValueError` naming the strategy if their shape or type is not that of the answers."""
+    expected, found = shape_and_type(context.x0), shape_and_type(negative)
+    if found != expected:
+        raise ValueError(f"strategy {name}: negatives must be {expected}, not {found}")
+    return negative
+
+
+def shape_and_type(value) -> str:
+    """Shape and type of a tensor as text; the type's name of any other value."""
+    if isinstance(value, Tensor):
+        return f"{tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
+    return type(value).__name__

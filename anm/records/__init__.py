@@ -1,0 +1,1 @@
+"""Run records: their contents, reading, writing, collecting, and provenance."""

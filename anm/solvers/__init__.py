@@ -1,0 +1,1 @@
+"""Noise schedule, landscape steps, sampler, conjugate gradients, and the `Solver` that uses them."""

@@ -1,0 +1,145 @@
+"""Run a study: one executed notebook per strategy in reports/<study>/, and a report of them.
+
+    python -m anm.study run --study quick --strategy none random adversarial
+    python -m anm.study report --study quick
+    python -m anm.study preflight --study full
+    python -m anm.study run --grid params/sweeps/mining.yaml
+
+Exit codes: 0 success; 2 a setting or this machine is not usable; 3 a run failed; 4 another process is writing the
+same run; 75 stopped by a signal, and the same command resumes. (Python itself gives 1 for a bug in anm.)
+"""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from anm.params import ParamError
+from anm.records.schema import RecordError
+from anm.study.plan import BASELINE, ROOT, STRATEGIES, Run, finished, plan_study
+from anm.study.preflight import PreflightError, check_run, describe_code
+from anm.study.run import UNUSABLE, log, log_error, run_all
+from anm.study.sweep import copy_sweep_file, read_sweep_file, sweep_runs
+
+# The report of these studies is reports/summary.html: the full scale on GPUs, and what two CPU cores can do.
+RECORDED = ("full", "cpu")
+
+
+def build_study_report(reports: Path, study: str, planned: Callable[[], list[Run]], strategies: Sequence[str]) -> int:
+    """Build a study's report from its notebooks; prints the missing runs, the verdict and the report's path."""
+    from anm.report import build_report, gather, verdict  # only here: runs need no figures
+
+    try:
+        missing = [run.path.stem for run in planned() if not finished(run)]
+        log(f"runs that the report lacks: {', '.join(missing) or 'none'}")
+    except ParamError as error:
+        log(f"the report cannot name the runs that it lacks, because one of those asked for cannot run: {error}")
+    output = reports / "summary.html" if study in RECORDED else reports / study / "summary.html"
+    path = build_report(reports / study, output, plan=strategies)
+    print(verdict(gather(reports / study, strategies)))
+    print(path, flush=True)
+    return 0
+
+
+def show_preflight(runs: list[Run]) -> int:
+    """Print the runs, and which are finished. Raises `PreflightError` if this machine cannot do them."""
+    log(f"{len(runs)} runs; as a Slurm array: --array=0-{len(runs) - 1}")
+    problems = set()
+    for cell, run in enumerate(runs):
+        notebooks = finished(run)
+        state = f", finished in {notebooks}" if notebooks else ""
+        log(f"{cell}: {run.path.stem}, seeds {run.params.seeds}, {run.params.train_steps} steps{state}")
+        try:
+            check_run(run.params, run.path.parent)
+        except PreflightError as error:
+            problems.update(str(error).splitlines())
+    if problems:
+        raise PreflightError("\n".join(sorted(problems)))
+    log("ready")
+    return 0
+
+
+def select_runs(runs: list[Run], cell: int | None, of: int | None) -> list[Run]:
+    """All runs, or only number `cell` of them. Raises `ParamError` if there are not `of` runs."""
+    if cell is None:
+        return runs
+    names = ", ".join(run.path.stem for run in runs)
+    if of is not None and of != len(runs):
+        raise ParamError(
+            f"array of {of} task(s): this study has {len(runs)} runs ({names}); submit it with "
+            f"--array=0-{len(runs) - 1}, or name the strategies that you want with --strategy"
+        )
+    if not 0 <= cell < len(runs):
+        raise ParamError(f"cell = {cell}: must be from 0 to {len(runs) - 1}; this study has {len(runs)} runs ({names})")
+    return [runs[cell]]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m anm.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    shared = argparse.ArgumentParser(add_help=False)
+    add = shared.add_argument
+    add("--study", default="quick", help="the study: params/<study>.yaml and reports/<study>/ (default: quick)")
+    add("--grid", type=Path, metavar="FILE", help="a sweep instead of a study: its YAML file; results: reports/<file>/")
+    add("--reports", type=Path, default=ROOT / "reports", help="folder of all results (default: reports)")
+    add("--strategy", nargs="+", action="extend", help=f"strategies to run (default: {' '.join(STRATEGIES)})")
+    add("--seeds", help='other seeds than the study\'s, such as "10-19"; their notebooks go beside the finished ones')
+    add("--chunks", type=int, default=1, help="notebooks per strategy, each with a part of the seeds (default: 1)")
+    repeated = {"action": "append", "default": []}
+    add("-f", dest="files", type=Path, metavar="FILE", help="another YAML file of parameters; repeatable", **repeated)
+    add("-p", dest="settings", nargs=2, metavar=("NAME", "VALUE"), help="one parameter; repeatable", **repeated)
+    add("--wait", type=float, default=60, help="seconds to wait for another process at the same run (default: 60)")
+    commands = top.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", parents=[shared], help="execute the runs that are not finished")
+    run.add_argument("--cell", type=int, help="execute only this run, by its number in the output of preflight")
+    run.add_argument("--of", type=int, help="number of tasks of the Slurm array; must be the number of runs")
+    commands.add_parser("preflight", parents=[shared], help="list the runs, and check that this machine can do them")
+    commands.add_parser("report", parents=[shared], help="build the report; names the runs that are missing")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = make_parser().parse_args(arguments)
+    reports, files = options.reports.resolve(), [file.resolve() for file in options.files]
+    options.grid = options.grid and options.grid.resolve()
+    # Kernels start in the project's folder. This lets them import strategies and energies from the caller's folder.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), os.getcwd()]))
+    try:
+        with contextlib.chdir(ROOT):
+            return run_command(options, reports, files)
+    except (ParamError, RecordError, PreflightError, OSError) as error:
+        log_error(error)
+        return UNUSABLE
+
+
+def run_command(options: argparse.Namespace, reports: Path, files: list[Path]) -> int:
+    """Run the command of these options in the project's folder; returns the exit code."""
+    sweep = read_sweep_file(options.grid) if options.grid else None
+    study = sweep.name if sweep else options.study
+    strategies = (BASELINE, *sweep.strategies) if sweep else options.strategy or STRATEGIES
+    planned = partial(planned_runs, options, reports, files)
+    if options.command == "report":
+        return build_study_report(reports, study, planned, strategies)
+    runs = planned()
+    log(describe_code())
+    if options.command == "preflight":
+        return show_preflight(runs)
+    if sweep:
+        copy_sweep_file(options.grid, reports / study)
+    return run_all(select_runs(runs, options.cell, options.of), options.wait)
+
+
+def planned_runs(options: argparse.Namespace, reports: Path, files: list[Path]) -> list[Run]:
+    """The runs of the study or sweep. Raises `ParamError` on options that a sweep would ignore."""
+    if not options.grid:
+        strategies = options.strategy or STRATEGIES
+        return plan_study(options.study, strategies, files, options.settings, options.seeds, options.chunks, reports)
+    given = {"--strategy": options.strategy, "-f": files, "-p": options.settings, "--chunks": options.chunks > 1}
+    if ignored := [name for name, value in given.items() if value]:
+        raise ParamError(f"{', '.join(ignored)}: not allowed with --grid; change the sweep's file, {options.grid}")
+    return sweep_runs(read_sweep_file(options.grid), reports, options.seeds)

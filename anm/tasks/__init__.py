@@ -1,0 +1,1 @@
+"""Tasks: problems, their answers, and frozen test sets."""

@@ -1,0 +1,1 @@
+"""Training: one step, the loop around it, losses, metrics, checkpoints and the CUDA graph."""

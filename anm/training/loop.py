@@ -1,0 +1,135 @@
+"""The training loop: one stack of seeds, with metrics, validation and checkpoints that resume."""
+
+import time
+
+from anm.params import RunParams
+from anm.solvers.errors import mse_per_seed, solve_errors
+from anm.solvers.solver import Solver
+from anm.tasks.frozen import FIT_STREAM, frozen_problems
+from anm.tasks.inverse import OFFSETS
+from anm.training import checkpoints
+from anm.training.cuda_graph import CudaGraphStep
+from anm.training.state import TrainingState
+from anm.training.step import training_step
+from anm.training.timer import StepTimer, seconds_per_step
+from anm.utils.device import keep_memory, precision
+from anm.utils.git import git_state
+from anm.utils.signals import Interrupted, StopSignal
+
+VALIDATIONS, VALIDATION_PROBLEMS = 8, 100  # points of the learning curve; problems per point
+CHECKPOINT_SECONDS = 60.0
+
+
+def train(params: RunParams, log=print, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> Solver:
+    """Train one stack of seeds; returns the solver with its averaged weights.
+
+    With `params.resume` it continues from the newest checkpoint of the same run; the result is the same as without
+    interruption. `log` receives the lines of progress. Raises `ParamError` and `CheckpointError` before any work,
+    `TrainingError` when a loss is not finite, `Interrupted` after a signal, with a checkpoint written.
+    """
+    # Validate
+    params.check_machine()
+    device = params.torch_device()
+    how = "compiled" if params.compiles(device) else "eager"
+    log(
+        f"strategy {params.strategy}, energy {params.energy}, seeds {params.seeds}, "
+        f"on {device} ({how}), run {params.run_id()}"
+    )
+    with precision(params.precision):
+        # Set up
+        keep_memory()
+        state = TrainingState(params)
+        state.timing["code"] = code = git_state()
+
+        # Resume
+        saved = checkpoints.latest(params, log) if params.resume else checkpoints.discard(params)
+        if saved:
+            state.restore(saved)
+            if tuple(state.timing.get("code", code)) != code:
+                state.timing["code"] = (code[0], True)  # no commit has the code of both parts of the run
+            log(f"resumed at step {state.step} of {params.train_steps}")
+
+        # Loop
+        run_loop(state, log, checkpoint_seconds)
+    return state.solver()
+
+
+def run_loop(state: TrainingState, log, checkpoint_seconds: float) -> None:
+    """Take the remaining steps; log, validate and save checkpoints at intervals."""
+    params, metrics = state.params, state.metrics
+    validate_every = max(1, params.train_steps // VALIDATIONS)
+    timer, saved_at = StepTimer(state.timing, state.device), time.monotonic()
+    use_graph = params.uses_cuda_graph(state.device)
+    step = CudaGraphStep(state, log) if use_graph else lambda: training_step(state)
+
+    with StopSignal() as stop:
+        while state.step < params.train_steps:
+            step()
+            if state.device.type == "cpu":  # elsewhere this check would make the device wait at every step
+                state.check_finite()
+            if metrics.window_ends(state.step):
+                with timer.paused():
+                    state.check_finite()
+                    timer.close_window(metrics.steps_in_window(state.step))
+                    log(progress(state, metrics.close_window(state.step)))
+            last = state.step == params.train_steps
+            if last or state.step % validate_every == 0:
+                with timer.paused():
+                    validate(state)
+            if last or stop.received or time.monotonic() - saved_at > checkpoint_seconds:
+                with timer.paused():
+                    state.check_finite()
+                    checkpoints.save(params, state.step, state.checkpoint())
+                    saved_at = time.monotonic()
+            if stop.received and not last:
+                raise Interrupted(
+                    f"stopped at step {state.step} of {params.train_steps} by {stop.received}; "
+                    "a checkpoint is written: with resume = true the same command continues from it"
+                )
+
+
+def validate(state: TrainingState) -> None:
+    """Score the averaged weights on frozen problems outside every test set, for the learning curve."""
+    frozen = frozen_problems(state.params.n, OFFSETS["same"], VALIDATION_PROBLEMS, FIT_STREAM)
+    errors, _ = solve_errors(state.solver(), frozen)
+    state.metrics.history["mse_step"].append(state.step)
+    state.metrics.history["mse_same"].append(mse_per_seed(errors)["mse"])
+
+
+# Metrics in a line of progress, each with its format
+PROGRESS_FORMATS = {
+    "denoise": "denoise {:.4f}",
+    "contrast": "contrast {:.4f}",
+    "energy_positive": "E+ {:.3g}",
+    "energy_negative": "E- {:.3g}",
+    "distance": "distance {:.3f}",
+    "accepted": "accepted {:.0%}",
+}
+
+
+def progress(state: TrainingState, means: dict[str, float]) -> str:
+    """One line of the log: step, metrics, time per step, time left."""
+    done, steps = state.step, state.params.train_steps
+    seconds = seconds_per_step(state.timing)
+    values = "  ".join(text.format(means[name]) for name, text in PROGRESS_FORMATS.items() if name in means)
+    return (
+        f"step {done:>{len(str(steps))}}/{steps}  {values}  "
+        f"{1e3 * seconds:.3g} ms/step  {seconds * (steps - done):.0f} s left"
+    )
+
+
+def untrained(params: RunParams) -> Solver:
+    """The solver with each seed's initial weights, before the first step."""
+    return TrainingState(params).solver()
+
+
+def load(path, device: str = "auto") -> Solver:
+    """The solver in a checkpoint, for any device.
+
+    Raises `CheckpointError` on a file that is missing, damaged or not a checkpoint.
+    """
+    saved = checkpoints.read_checkpoint(path)
+    compile = "no" if saved["params"].compile == "no" else "auto"  # "yes" may not hold on this machine
+    state = TrainingState(RunParams(**saved["params"].resolved() | {"device": device, "compile": compile}))
+    state.restore_average(saved)
+    return state.solver()

@@ -1,0 +1,1 @@
+"""Device and precision, named random streams, signals, git, and parsing of settings."""

@@ -1,0 +1,109 @@
+"""Problems and frozen test sets: exact inverses, reproducible, of known difficulty."""
+
+import numpy as np
+import pytest
+import torch
+
+from anm.tasks.frozen import BLOCK, FIT_STREAM, frozen_problems
+from anm.tasks.inverse import LADDER, OFFSETS, draw_problems, problem_from, spd_inverse
+
+
+def test_a_problem_by_hand():
+    A = problem_from(torch.tensor([[[[1.0, 2.0], [0.0, 1.0]]]]), 0.5)
+    torch.testing.assert_close(A, torch.tensor([[[[10.5, 4.0], [4.0, 2.5]]]]))
+    # determinant 10.5 * 2.5 - 16 = 10.25
+    torch.testing.assert_close(spd_inverse(A), torch.tensor([[[[2.5, -4.0], [-4.0, 10.5]]]]) / 10.25)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 3, 3), (2, 5, 1, 1), (2, 5, 3, 3)])
+def test_the_inverse_does_not_change_the_problem(shape):
+    A = problem_from(torch.rand(shape), 0.5)
+    before = A.clone()
+    torch.testing.assert_close(spd_inverse(A) @ A, torch.eye(shape[-1]).expand(shape), atol=1e-4, rtol=0)
+    assert torch.equal(A, before)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+@pytest.mark.parametrize("offset", [0.5, 0.1, 0.02])
+def test_drawn_problems_are_symmetric_positive_and_inverted_to_rounding(n, offset):
+    R = torch.rand(2, 50, n, n, generator=torch.Generator().manual_seed(n)) * 2 - 1
+    A, x0 = draw_problems(R, offset)
+    assert A.dtype == x0.dtype == torch.float32 and A.shape == x0.shape == R.shape
+    exact = A.double().numpy()
+    eigenvalues = np.linalg.eigvalsh(exact)
+    assert eigenvalues.min() > 0.9 * offset and torch.equal(A, A.mT)
+    error = np.linalg.norm(x0.double().numpy() - np.linalg.inv(exact), 2, axis=(-2, -1))
+    # backward stable: relative error of the inverse within a few units of rounding times the condition number
+    assert np.all(error * eigenvalues[..., 0] <= 10 * np.sqrt(n) * 2**-24 * eigenvalues[..., -1] / eigenvalues[..., 0])
+
+
+def test_training_problems_have_the_offset_of_same():
+    A, _ = draw_problems(torch.zeros(1, 1, 3, 3))
+    torch.testing.assert_close(A[0, 0], 0.5 * torch.eye(3))
+
+
+@pytest.mark.parametrize("n, offset", [(3, 0.5), (20, 0.5), (20, 0.1), (20, 0.02)])
+def test_frozen_answers_are_the_inverses_of_the_stored_problems(n, offset):
+    test = frozen_problems(n, offset, 200)
+    product = test.A.double() @ test.X.double() - torch.eye(n, dtype=torch.float64)
+    # X is rounded once, to float32, so A X differs from I by no more than |A| |X| 2^-24
+    bound = 2**-24 * (test.A.double().abs() @ test.X.double().abs())
+    assert torch.all(product.abs() <= bound + 1e-9)
+    np.testing.assert_allclose(test.condition, np.linalg.cond(test.A.double().numpy()), rtol=1e-6)
+
+
+@pytest.mark.parametrize("split, condition, rms", [("same", 87, 0.144), ("harder", 396, 0.50)])
+def test_frozen_difficulty_is_the_published_one(split, condition, rms):
+    test = frozen_problems(20, OFFSETS[split], 4000)
+    assert np.median(test.condition) == pytest.approx(condition, rel=0.03)
+    assert test.X.square().mean().sqrt().item() == pytest.approx(rms, rel=0.02)
+    assert test.start.mean().item() == pytest.approx(0, abs=0.005) and test.start.std().item() == pytest.approx(
+        1, abs=0.005
+    )
+
+
+def test_a_smaller_set_begins_a_larger_one():
+    small, large = frozen_problems(4, 0.5, 7), frozen_problems(4, 0.5, BLOCK + 300)
+    for name in ("A", "X", "start"):
+        assert torch.equal(getattr(small, name), getattr(large, name)[:7])
+    assert np.array_equal(small.condition, large.condition[:7]) and len(small) == 7
+    assert len(torch.unique(large.A.flatten(1), dim=0)) == BLOCK + 300  # the second block differs from the first
+
+
+def test_difficulties_differ_in_the_offset_alone_and_the_fitting_set_is_separate():
+    same, harder, fit = (
+        frozen_problems(4, 0.5, 20),
+        frozen_problems(4, 0.1, 20),
+        frozen_problems(4, 0.5, 20, FIT_STREAM),
+    )
+    torch.testing.assert_close(same.A - harder.A, (0.4 * torch.eye(4)).expand(20, 4, 4), atol=1e-6, rtol=0)
+    assert torch.equal(same.start, harder.start)
+    assert not torch.isclose(same.A, fit.A).all(dim=(1, 2)).any()
+
+
+def test_every_n_has_its_own_problems():
+    assert frozen_problems(1, 0.5, 5).A.shape == (5, 1, 1)
+    assert not torch.equal(frozen_problems(4, 0.5, 5).A[:, :3, :3], frozen_problems(3, 0.5, 5).A)
+
+
+def test_frozen_sets_do_not_depend_on_global_generators():
+    before = frozen_problems(4, 0.5, 30)
+    torch.manual_seed(5)
+    np.random.seed(5)
+    frozen_problems.cache_clear()
+    after = frozen_problems(4, 0.5, 30)
+    assert after is not before and all(
+        torch.equal(getattr(after, name), getattr(before, name)) for name in ("A", "X", "start")
+    )
+
+
+def test_frozen_sets_equal_those_of_recorded_studies():
+    test = frozen_problems(4, 0.5, 3)
+    np.testing.assert_allclose(test.A[0, 0], [1.549656391, 0.988014162, 0.060572673, 0.788792074], rtol=1e-6)
+    np.testing.assert_allclose(test.start[2, 3], [0.524793386, 0.150746629, -1.112245798, 0.977025092], rtol=1e-6)
+    last = frozen_problems(4, 0.5, BLOCK + 1).A[-1, 0]  # the first one of the second block
+    np.testing.assert_allclose(last, [2.276421070, -1.202423334, -1.214761496, 0.401675582], rtol=1e-6)
+
+
+def test_offsets_are_the_declared_ones():
+    assert OFFSETS == {"same": 0.5, "harder": 0.1} and LADDER == (0.5, 0.3, 0.2, 0.1, 0.05, 0.02)
