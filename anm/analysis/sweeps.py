@@ -65,7 +65,8 @@ def compare_cell(grid: SweepDefinition, strategy: str, values: dict[str, Any], s
     about |= {"planned": planned, "runs": runs, "paired": paired}
     rows = []
     for split in SPLITS:
-        cell, none = (by_seed(part[part["split"] == split]) for part in (own, base))
+        scored = (part[part["split"] == split].drop_duplicates("seed") for part in (own, base))  # a seed counts once
+        cell, none = (rows.set_index("seed")["mse"].astype(float) for rows in scored)
         both = pd.DataFrame({strategy: cell, "\0none": none}, dtype=float)
         row = compare_pair(both[strategy], both["\0none"], none.mean())
         row |= {"split": split, "mse": cell.mean(), "mse_none": none.mean(), "claim": row["claim"] and paired}
@@ -80,11 +81,6 @@ def rows_of(params: RunParams, scores: pd.DataFrame) -> pd.DataFrame:
     for name in set(RunParams.model_fields) & set(scores) - ignored:
         chosen &= scores[name].astype(object) == getattr(params, name)
     return scores[chosen]
-
-
-def by_seed(rows: pd.DataFrame) -> pd.Series:
-    """MSE by seed, float64; the first score of each seed."""
-    return rows.drop_duplicates("seed").set_index("seed")["mse"].astype(float)
 
 
 def corrected(cells: pd.DataFrame) -> pd.DataFrame:

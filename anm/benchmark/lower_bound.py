@@ -45,17 +45,15 @@ class MatmulLowerBound:
             for pair in recorder.factors
             for spec in pair
         }
-        self.products: list[tuple[Tensor, Tensor, Tensor]] = []  # both factors and their product, in the step's order
-        results: dict[tuple, Tensor] = {}
-        for left, right in ([operands[spec] for spec in pair] for pair in recorder.factors):
+        self.pairs = [tuple(operands[spec] for spec in pair) for pair in recorder.factors]
+        self.results: dict[tuple[int, ...], Tensor] = {}  # by shape; products of one shape share their memory
+        for left, right in self.pairs:
             shape = (*left.shape[:-1], right.shape[-1])
-            if shape not in results:
-                results[shape] = torch.empty(shape, device=device, dtype=left.dtype)
-            self.products.append((left, right, results[shape]))
+            self.results[shape] = torch.empty(shape, device=device, dtype=left.dtype)
         with FlopCounterMode(display=False) as counter:
             self()
         self.flop = counter.get_total_flops()
 
     def __call__(self) -> None:
-        for left, right, result in self.products:
-            torch.matmul(left, right, out=result)
+        for left, right in self.pairs:
+            torch.matmul(left, right, out=self.results[*left.shape[:-1], right.shape[-1]])

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from anm.analysis.results import StudyResults
-from anm.report.page.markup import Html, download, html
+from anm.report.page import Html, download, html
 
 IMAGES = ("forming", "worst")  # parts of a record's results that the page draws as images
 DATA_LIMIT = 2_000_000  # characters of records.json; a larger one goes without the training curves

@@ -9,7 +9,7 @@ from anm.analysis.statistics import ALPHA, MIN_SEEDS
 from anm.analysis.sweeps import Sweep
 from anm.report.formatting import counted, difference_text, format_range, number, number_cell, shares
 from anm.report.heat_map import sweep_heat_map
-from anm.report.page import Html, figure, joined, link, paragraphs, table
+from anm.report.page import Html, figure, link, paragraphs, table
 from anm.study.plan import BASELINE
 
 
@@ -63,7 +63,7 @@ def cells(results: StudyResults) -> Html:
     axes = list(results.sweep.grid.axes)
     rows = []
     for row in results.sweep.cells.to_dict("records"):
-        read = joined(link(results.paths[name], name) for name in row["runs"])
+        read = Html("").join(link(results.paths[name], name) for name in row["runs"])
         where = [row[name] for name in ("strategy", "energy", "split", *axes)]
         mse, mse_none, p, p_holm = (number_cell(row[name]) for name in ("mse", "mse_none", "p", "p_holm"))
         difference = difference_text(row) if row["n_seeds"] else None

@@ -45,9 +45,8 @@ def describe_code(package: Path = PACKAGE) -> str:
     changed = run_git(package, "status", "--porcelain", "--", ":/", ":(top,exclude)reports") or ""
     names = [line.split(maxsplit=1)[1] for line in changed.splitlines()]
     files = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-    return (
-        f"code: commit {commit[:12]} with changes that are NOT COMMITTED ({files}); commit first, or the record says so"
-    )
+    advice = "commit first, or the record says so"
+    return f"code: commit {commit[:12]} with changes that are NOT COMMITTED ({files}); {advice}"
 
 
 def check_installation() -> list[str]:

@@ -5,6 +5,6 @@ A record is data, never markup: everything except `Html` is escaped where it ent
 
 from anm.report.page.drawing import figure
 from anm.report.page.exporter import to_html
-from anm.report.page.markup import Cell, Html, anchor, html, items, joined, link, paragraphs, table
+from anm.report.page.markup import Cell, Html, anchor, download, html, items, link, paragraphs, table
 
-__all__ = ["Cell", "Html", "anchor", "figure", "html", "items", "joined", "link", "paragraphs", "table", "to_html"]
+__all__ = ["Cell", "Html", "anchor", "download", "figure", "html", "items", "link", "paragraphs", "table", "to_html"]
