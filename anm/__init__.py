@@ -1,4 +1,4 @@
-"""Does adversarial negative mining help an energy-based diffusion model to invert matrices?"""
+"""Do mined negatives help an energy-based diffusion model to reason?"""
 
 __version__ = "0.1.0"
 
@@ -11,6 +11,7 @@ from anm.records.read import read_run
 from anm.records.write import emit_record, run_record
 from anm.registry import miner
 from anm.solvers.solver import Solver
+from anm.tasks import Task
 from anm.training.checkpoints import CheckpointError
 from anm.training.loop import load, train, untrained
 from anm.training.state import TrainingError
@@ -26,6 +27,7 @@ __all__ = [
     "RecordError",
     "RunParams",
     "Solver",
+    "Task",
     "TrainingError",
     "collect_runs",
     "emit_record",

@@ -5,14 +5,14 @@ import json
 import os
 import re
 import tempfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from anm.registry import check_choice, file_hash
+from anm.registry import check_choice, file_hash, resolve
 from anm.utils.device import can_compile
 from anm.utils.parsing import (
     bounded_float,
@@ -42,7 +42,7 @@ class ParamError(ValueError):
 
 
 def choice(kind: str):
-    """The type of a setting that names a strategy or an energy."""
+    """The type of a setting that names a task, a strategy or an energy."""
     return parsed(partial(check_choice, kind))
 
 
@@ -93,7 +93,10 @@ class RunParams(BaseModel):
 
     strategy: choice("strategy") = "adversarial"  # source of negatives: registered, or your own "module:function"
     energy: choice("energy") = "mlp"  # network that computes the energy: registered, or your own "module:Class"
-    n: bounded_int(1, 512) = 20  # side of the matrices
+    task: choice("task") = "inverse"  # what is to be solved: registered, or your own "module:Class"
+    n: bounded_int(1, 512) = 20  # side of the matrices, or number of nodes
+    width: bounded_int(1, 65_536) = 512  # of the hidden layers of mlp
+    completion_rank: bounded_int(1, 512) = 10  # of the matrices of task completion, before noise
     noise_levels: bounded_int(1, 1000) = 10  # T, the number of noise levels of the diffusion
     train_steps: bounded_int(1, 100_000_000) = 500  # optimiser steps
     batch_size: bounded_int(1, 1_000_000) = 64  # fresh problems per step and seed
@@ -110,6 +113,7 @@ class RunParams(BaseModel):
     langevin_noise: bounded_float(0, 1000) = 1.0  # per step of langevin and replay; 1 samples the level's density
     replay_size: bounded_int(1, 10_000_000) = 10_000  # negatives in the buffer of replay, per seed
     replay_fresh: bounded_float(0, 1) = 0.05  # share of rows that replay does not start from its buffer
+    corruption_share: bounded_float(0, 1) = 0.05  # share of an answer's entries that corrupted sets to -1
     mixture: parsed(parse_mixture) = "adversarial:0.5,random:0.5"  # strategies, each with its share of a batch
     landscape_steps: bounded_int(0, 10_000) = 5  # per noise level when solving
     answer_bound: bounded_float(0, 1e6, above=True) = 2.0  # answers and negatives are clipped to +-this
@@ -128,6 +132,7 @@ class RunParams(BaseModel):
         if self.mining_level_range[1] >= self.noise_levels:
             levels = f"0-{self.noise_levels - 1}"
             raise ParamError(f"mining_levels = {self.mining_levels!r}: must be within the noise levels, {levels}")
+        self.check_task()
 
     @classmethod
     def from_namespace(cls, namespace: dict[str, Any]) -> "RunParams":
@@ -162,6 +167,33 @@ class RunParams(BaseModel):
         """Strategy -> share of a batch; the shares add up to 1."""
         return parse_shares(self.mixture)
 
+    def task_object(self):
+        """The `anm.tasks.base.Task` of this run; one object for equal settings."""
+        task = resolve("task", self.task)
+        settings = getattr(task, "settings", {}).items()
+        return _make_task(task, tuple((name, getattr(self, mine)) for name, mine in settings))
+
+    def check_task(self) -> None:
+        """Raises `ParamError` where task, n, energy and filter do not fit together."""
+        try:
+            task = self.task_object()
+            task.check(self.n)
+        except ValueError as error:
+            reason = str(error) if str(error).startswith("n = ") else f"task = {self.task!r}: {error}"
+            raise ParamError(reason) from None
+        except Exception as error:  # a user's task may raise anything
+            reason = f"must be a subclass of anm.Task that works ({type(error).__name__}: {error})"
+            raise ParamError(f"task = {self.task!r}: {reason}") from error
+        allowed = getattr(resolve("energy", self.energy), "tasks", None)
+        if allowed and self.task not in allowed:
+            raise ParamError(
+                f"energy = {self.energy!r}: is for task {' or '.join(allowed)}, not {self.task!r}; use mlp"
+            )
+        if self.false_negative_residual and not task.verifiable:
+            value = self.false_negative_residual
+            reason = f"nobody can tell whether an answer to {self.task!r} is right without knowing it; must be 0"
+            raise ParamError(f"false_negative_residual = {value!r}: {reason}")
+
     def resolved(self) -> dict[str, Any]:
         """Name -> value of every setting, ready for JSON."""
         return self.model_dump()
@@ -176,9 +208,9 @@ class RunParams(BaseModel):
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
     def plugin_hashes(self) -> dict[str, str]:
-        """Own strategies and energy of this run -> SHA-256 of their files."""
+        """Own task, strategies and energy of this run -> SHA-256 of their files."""
         parts = parse_shares(self.mixture) if self.strategy == "mixture" else ()
-        names = [name for name in (self.strategy, self.energy, *parts) if ":" in name]
+        names = [name for name in (self.task, self.strategy, self.energy, *parts) if ":" in name]
         return {name: code for name in names if (code := file_hash(name.partition(":")[0]))}
 
     def torch_device(self) -> torch.device:
@@ -211,6 +243,11 @@ class RunParams(BaseModel):
             raise ParamError(f"precision = {self.precision!r}: {reason}")
         self.compiles(device)
         check_writable("checkpoint_dir", self.checkpoint_dir)
+
+
+@cache
+def _make_task(task, settings: tuple):
+    return task(**dict(settings))
 
 
 def check_writable(name: str, folder: str) -> None:

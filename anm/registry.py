@@ -12,12 +12,13 @@ from typing import Any
 from anm.utils.parsing import did_you_mean
 
 # kind -> name -> object. `anm.energies` and `anm.miners` fill it; this module does not import them.
-CHOICES: dict[str, dict[str, Any]] = {"strategy": {}, "energy": {}}
+CHOICES: dict[str, dict[str, Any]] = {"task": {}, "strategy": {}, "energy": {}}
 
 # Settings of the contrastive loss, for every strategy but `none`; and settings that only some strategies use
 COMMON_SETTINGS = frozenset({"contrastive_weight", "contrastive_warmup", "mining_levels", "false_negative_residual"})
 STRATEGY_SETTINGS = frozenset(
-    "mining_opt_steps mining_noise_scale candidates ball_radius langevin_noise replay_size replay_fresh mixture".split()
+    "mining_opt_steps mining_noise_scale candidates ball_radius langevin_noise replay_size replay_fresh "
+    "corruption_share mixture".split()
 )
 
 

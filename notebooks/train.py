@@ -18,13 +18,17 @@
 #
 # ## Parameters
 #
-# `strategy` sets where negatives come from. `none`: no negatives. `random`: random matrices. `adversarial`: the
-# answer with noise, moved down the energy to a wrong answer with low energy. `docs/catalogue.md` lists the others.
+# `task` sets what is to be solved: `docs/tasks.md` lists the tasks. `strategy` sets where negatives come from. `none`:
+# no negatives. `random`: random matrices. `adversarial`: the answer with noise, moved down the energy to a wrong
+# answer with low energy. `docs/catalogue.md` lists the others.
 
 # %% tags=["parameters"]
 strategy = "adversarial"  # where negatives come from: none, random, adversarial, ... or module:function
 energy = "mlp"  # mlp, bilinear, residual, or module:Class
-n = 20  # side of the matrices
+task = "inverse"  # inverse, addition, completion, square_root, square_root_many, connectivity, or module:Class
+n = 20  # side of the matrices, or number of nodes
+width = 512  # mlp: of the hidden layers
+completion_rank = 10  # task completion: rank of the matrices, before noise
 noise_levels = 10  # number of noise levels T
 train_steps = 500  # optimiser steps
 batch_size = 64  # fresh problems per step and seed
@@ -41,6 +45,7 @@ ball_radius = 0.1  # pgd: largest RMS distance from the answer
 langevin_noise = 1.0  # langevin, replay: noise of a step, 1 for Langevin dynamics
 replay_size = 10000  # replay: negatives in the buffer of a seed
 replay_fresh = 0.05  # replay: share of negatives that do not start from the buffer
+corruption_share = 0.05  # corrupted: share of entries set to -1
 mixture = "adversarial:0.5,random:0.5"  # mixture: strategies and their shares of a batch
 landscape_steps = 5  # per noise level when solving
 answer_bound = 2.0  # largest absolute entry of an answer
@@ -63,15 +68,14 @@ print(params.describe())
 # %% [markdown]
 # ## The task
 #
-# A problem is $A = 2RR^\top + cI$ with $R$ uniform on $[-1, 1]$, and its answer is $X = A^{-1}$. Training draws
-# fresh problems with $c = 0.5$ (`same`). `harder` problems have $c = 0.1$: they are closer to singular, and their
-# inverses have larger entries. Two frozen test problems are shown. Most off-diagonal entries of an inverse are
-# small, so the mean inverse, a constant answer, already has a low error.
+# Training draws fresh problems of one difficulty, `same`. The difficulty `harder` is only tested. Below: what the task
+# is, and a frozen test problem of each difficulty with its answer.
 
 # %%
 from anm.report import run_figures
 
-run_figures.problems(params.n);
+print(params.task_object().description())
+run_figures.problems(params);
 
 # %% [markdown]
 # ## Negatives before training
@@ -104,9 +108,9 @@ run_figures.negatives(solver);
 # %% [markdown]
 # ## Learning curve
 #
-# MSE of the averaged weights on frozen validation problems, one line per seed. Two references are drawn: the constant
-# answer, and the affine fit $c_0 I + c_1 A$ with two fitted numbers. A solver above the affine line is no better than
-# these two numbers.
+# Error of the averaged weights on frozen validation problems, one line per seed. Two references are drawn: the
+# constant answer, and the best least-squares fit (`affine`: two fitted numbers, $c_0 I + c_1 A$). A solver above the
+# least-squares line knows no more than a linear map does.
 
 # %%
 run_figures.learning_curve(solver);
@@ -114,7 +118,8 @@ run_figures.learning_curve(solver);
 # %% [markdown]
 # ## Answers and errors
 #
-# Three test problems, easy to hard: the exact inverse, the answer of the first seed, and its error.
+# Three test problems, easy to hard where the task has a condition number: a right answer, the answer of the first seed,
+# and their difference.
 
 # %%
 run_figures.answers(solver);
@@ -122,7 +127,8 @@ run_figures.answers(solver);
 # %% [markdown]
 # ## Scores
 #
-# Mean squared error per seed on the frozen test sets, with `landscape_steps` steps per noise level.
+# The task's score per seed on the frozen test sets, with `landscape_steps` steps per noise level; lower is better. The
+# last rows are the references. `violation` is how wrong an answer is, judged without knowing a right one.
 
 # %%
 evaluation = anm.evaluate(solver)

@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 from tiny import silent_train, tiny
 
-from anm.energies import mlp
 from anm.evaluation.scores import evaluate
 from anm.records.schema import clean
 from anm.records.write import run_record
@@ -147,7 +146,7 @@ def result(params, target: Path) -> dict:
 
 
 def main(folder: Path, strategy: str) -> None:
-    mlp.HIDDEN, loop.VALIDATION_PROBLEMS = 32, 10
+    loop.VALIDATION_PROBLEMS = 10
     import_module("anm.evaluation.scores").evaluate_generalization = lambda solver, problems: {}
 
     def run(name):

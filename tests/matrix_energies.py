@@ -2,7 +2,7 @@
 
 import torch
 
-from anm.tasks.inverse import draw_problems
+from anm.tasks.inverse import problem_from, spd_inverse
 
 SEEDS, ROWS, LEVELS = 2, 3, 10
 
@@ -28,7 +28,8 @@ def shaken(energy, n, dtype=torch.float64):
 def problems(n, dtype=torch.float64):
     """A, x0, x_t, t: problems of `same`, their inverses, N(0, 1) as x_t, and noise levels."""
     generator = seeded(n)
-    A, x0 = draw_problems(torch.empty(SEEDS, ROWS, n, n, dtype=dtype).uniform_(-1, 1, generator=generator))
+    A = problem_from(torch.empty(SEEDS, ROWS, n, n, dtype=dtype).uniform_(-1, 1, generator=generator), 0.5)
+    x0 = spd_inverse(A)
     t = torch.randint(LEVELS, (SEEDS, ROWS), generator=generator)
     return A, x0, torch.randn(SEEDS, ROWS, n, n, dtype=dtype, generator=generator), t
 

@@ -84,7 +84,10 @@ def _params(strategy, energy, n, seeds, problems, noise_levels):
     return {
         "strategy": strategy,
         "energy": energy,
+        "task": "inverse",
         "n": n,
+        "width": 512,
+        "completion_rank": 10,
         "noise_levels": noise_levels,
         "train_steps": 500,
         "batch_size": 32,
@@ -101,6 +104,7 @@ def _params(strategy, energy, n, seeds, problems, noise_levels):
         "langevin_noise": 1.0,
         "replay_size": 10_000,
         "replay_fresh": 0.05,
+        "corruption_share": 0.05,
         "mixture": "adversarial:0.5,random:0.5",
         "landscape_steps": 5,
         "answer_bound": 2.0,

@@ -37,6 +37,13 @@ BAD = [
     ("strategy", ".relative:mine", 'importable as "module:name"'),
     ("energy", "mpl", "Did you mean 'mlp'?"),
     ("energy", {}, CHOICE),
+    ("task", "additon", "Did you mean 'addition'?"),
+    ("task", None, CHOICE),
+    ("task", "no_such_module:Mine", "No module named 'no_such_module'"),
+    ("task", "math:pi", "a function or class"),
+    ("task", "math:sqrt", "must be a subclass of anm.Task"),
+    ("width", 0, f"{WHOLE} 1 to 65,536"),
+    ("completion_rank", 513, f"{WHOLE} 1 to 512"),
     ("n", 0, f"{WHOLE} 1 to 512"),
     ("n", -1, WHOLE),
     ("n", 1.5, WHOLE),
@@ -112,7 +119,7 @@ BAD = [
     ("stategy", "random", "Did you mean 'strategy'?"),
     ("rank", 10, "Did you mean 'n'?"),
     ("lr", 1e-3, "Did you mean 'learning_rate'?"),
-    ("qqqqqq", 1, "there is no such parameter. Allowed: strategy, energy, n,"),
+    ("qqqqqq", 1, "there is no such parameter. Allowed: strategy, energy, task, n,"),
 ]
 
 
@@ -217,7 +224,10 @@ def test_names_and_defaults_are_the_notebook_s_contract():
     assert {name: value for name, value in resolved.items() if name not in scale} == {
         "strategy": "adversarial",
         "energy": "mlp",
+        "task": "inverse",
         "n": 20,
+        "width": 512,
+        "completion_rank": 10,
         "noise_levels": 10,
         "mining_opt_steps": 2,
         "mining_noise_scale": 3.0,
@@ -249,7 +259,10 @@ def test_settings_are_immutable():
 
 OTHER = {
     "strategy": "none",
+    "task": "addition",
     "n": 5,
+    "width": 64,
+    "completion_rank": 3,
     "noise_levels": 9,
     "train_steps": 7,
     "batch_size": 9,

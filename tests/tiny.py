@@ -7,17 +7,19 @@ from anm.energies import EnergyMLP, mlp
 from anm.energies.schedule import Schedule
 from anm.params import RunParams
 from anm.solvers.solver import Solver
+from anm.tasks import FrozenSet, frozen_problems, get
 from anm.training import loop
 from anm.utils.random_streams import RandomStreams
 
 CPU = torch.device("cpu")
+INVERSE = get("inverse")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def narrow():
     """Networks of width 32 and short validations, for every test module that imports this fixture."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mlp, "HIDDEN", 32)
+        patch.setattr(mlp, "WIDTH", 32)
         patch.setattr(loop, "VALIDATION_PROBLEMS", 10)
         yield
 
@@ -26,6 +28,7 @@ def tiny(folder, **settings) -> RunParams:
     """Settings of a run with n = 4 and 12 steps; `folder` is for its checkpoints."""
     defaults = {
         "n": 4,
+        "width": 32,
         "noise_levels": 4,
         "train_steps": 12,
         "batch_size": 8,
@@ -58,6 +61,11 @@ def fresh_solver(n=4, noise_levels=4, seeds=(0, 1), **settings) -> Solver:
         model.output.weight.mul_(4)
     params = tiny("unused", n=n, noise_levels=noise_levels, seeds=",".join(map(str, seeds)), **settings)
     return Solver(params, model, Schedule(noise_levels))
+
+
+def frozen_inverse(n, difficulty, problems, *stream) -> FrozenSet:
+    """Frozen problems of matrix inversion."""
+    return frozen_problems(INVERSE, n, difficulty, problems, *stream)
 
 
 def random_inputs(n, stack, batch, noise_levels, seed=0, dtype=torch.float32):

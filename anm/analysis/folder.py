@@ -42,14 +42,14 @@ def gather(folder: str | Path, plan: Sequence[str] = STRATEGIES) -> StudyResults
     raw = {visible(run): read_run(path) for run, path in zip(scores["run"], scores["path"], strict=True)}
     fingerprints = {name: fingerprint(record) for name, record in (raw | feed_forward).items()}
     records = {run: visible(record) for run, record in raw.items()}
+    energies = energy_labels(records)
+    records = relabelled(records, "energy", energies)
     labels = compare_labels(records)
-    records = {
-        run: record | {"params": record["params"] | {"strategy": labels[run]}} for run, record in records.items()
-    }
+    records = relabelled(records, "strategy", labels)
     texts = scores.select_dtypes(["object", "str"]).columns.drop("path")
     scores = scores.assign(**{name: scores[name].map(visible) for name in texts})
     order = pd.CategoricalDtype(tidy_tables.in_order(labels.values()))
-    scores = scores.assign(strategy=scores["run"].map(labels).astype(order))
+    scores = scores.assign(strategy=scores["run"].map(labels).astype(order), energy=scores["run"].map(energies))
     feed_forward = {name: visible(record) for name, record in feed_forward.items()}
     return StudyResults(tuple(plan), records, tuple(refused), scores, sweep, paths, feed_forward, fingerprints)
 
@@ -68,6 +68,19 @@ def read_feed_forward_files(folder: Path) -> tuple[dict[str, dict], list[Rejecte
         except RecordError as error:
             refused.append(RejectedRun(path, visible(error.reason)))
     return found, refused
+
+
+def relabelled(records: Mapping[str, dict], parameter: str, labels: Mapping[str, str]) -> dict[str, dict]:
+    """The records with this parameter replaced by the label of their run."""
+    return {run: record | {"params": record["params"] | {parameter: labels[run]}} for run, record in records.items()}
+
+
+def energy_labels(records: Mapping[str, dict]) -> dict[str, str]:
+    """run -> its energy; with its task and n in front if the folder holds several tasks, which are never compared."""
+    regimes = {run: f"{record['params']['task']}, n = {record['params']['n']}" for run, record in records.items()}
+    several = len({record["params"]["task"] for record in records.values()}) > 1
+    energies = {run: record["params"]["energy"] for run, record in records.items()}
+    return {run: f"{regimes[run]}: {energy}" if several else energy for run, energy in energies.items()}
 
 
 def compare_labels(records: Mapping[str, dict]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from anm.analysis.sweeps import Sweep
 from anm.baselines.closed_form import closed_form_table
 from anm.baselines.iterative import iterative_table
 from anm.baselines.published import IRED, PUBLISHED, Published
+from anm.params import ParamError, RunParams
 from anm.records.collect import RejectedRun
 from anm.records.schema import SPLITS
 from anm.study.plan import BASELINE
@@ -69,31 +71,51 @@ class StudyResults:
     @cached_property
     def references(self) -> pd.DataFrame:
         """Errors of the closed-form baselines on each energy's frozen problems; empty for n out of bounds."""
-        if not self.records or not 1 <= self.n <= LARGEST_N:
-            scores = [f"mse_{split}{suffix}" for split in SPLITS for suffix in ("", "_se")]
-            return pd.DataFrame(columns=["energy", "problems", "reference", *scores])
-        counts = {energy: max(2, min(self.problems(energy), MOST_PROBLEMS)) for energy in self.energies}
-        tables = {count: closed_form_table(self.n, count) for count in sorted(set(counts.values()))}
-        rows = [tables[count].assign(energy=energy, problems=count) for energy, count in counts.items()]
-        return pd.concat(rows, ignore_index=True)
+        rows, tables = [], cache(closed_form_table)
+        for energy in self.energies:
+            count = max(2, min(self.problems(energy), MOST_PROBLEMS))
+            with suppress(ParamError):  # a task of the user's own that is not here, or an n that no task has
+                params = self.params(energy)
+                if params.n <= LARGEST_N:
+                    rows.append(tables(params.task_object(), params.n, count).assign(energy=energy, problems=count))
+        scores = [f"mse_{split}{suffix}" for split in SPLITS for suffix in ("", "_se")]
+        empty = pd.DataFrame(columns=["energy", "problems", "reference", "kind", *scores])
+        return pd.concat(rows, ignore_index=True) if rows else empty
 
     @cached_property
     def iterative(self) -> pd.DataFrame:
         """Errors of the iterative baselines by matrix products, on the problems that were solved with refinement."""
         refined = tidy_tables.refinement(self.records)
-        if refined.empty or not 2 <= self.n <= LARGEST_N:
+        if refined.dropna(subset="products").empty or not 2 <= self.n <= LARGEST_N:
             return pd.DataFrame(columns=["method", "products", "split", "mse"])
         return iterative_table(self.n, int(max(2, min(refined["problems"].max(), MOST_PROBLEMS))))
 
     @property
     def published(self) -> Published | None:
         """The best published figure for this task, if the runs have its n."""
-        return BEST if self.records and self.n == PUBLISHED_N else None
+        return BEST if self.tasks == {"inverse"} and self.n == PUBLISHED_N else None
 
     @property
     def n(self) -> int:
         """The side of the matrices; of most runs, if they differ."""
         return int(self.scores["n"].mode().iloc[0])
+
+    def params(self, energy: str) -> RunParams:
+        """Task, size and rank of this energy's runs; of the first run, if they differ. Raises `ParamError`."""
+        runs = [record["params"] for record in self.records.values() if record["params"]["energy"] == energy]
+        return RunParams(**{name: runs[0][name] for name in ("task", "n", "completion_rank")})
+
+    @property
+    def tasks(self) -> set[str]:
+        """The tasks of the study, whose scores are never compared with one another."""
+        return {record["params"]["task"] for record in self.records.values()}
+
+    def difficulty(self, energy: str) -> str:
+        """What the task of this energy's runs calls its difficulty."""
+        try:
+            return self.params(energy).task_object().difficulty
+        except ParamError:  # a task of the user's own that is not here
+            return "difficulty"
 
     def problems(self, energy: str) -> int:
         """Test problems per split; the largest number among this energy's runs."""

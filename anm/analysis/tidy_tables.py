@@ -164,6 +164,7 @@ def _by_split(records: Mapping[str, dict], parts: list[str], settings: list[str]
         for part in parts
         for entry in record["results"].get(part) or []
         for split in splits
+        if split in entry
     )
     return _table(rows, [*WHO, "split", *settings, "mse"], records)
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from anm.energies.bilinear import EnergyBilinear
 from anm.params import RunParams
-from anm.tasks.frozen import TestSet
-from anm.tasks.inverse import draw_problems, squared_error
+from anm.tasks import FrozenSet
 from anm.training.ema import decay_at, update_average
 from anm.training.state import ADAM_BETAS
 from anm.training.step import MAX_GRAD_NORM, clip_per_seed
 from anm.utils.device import precision
-from anm.utils.random_streams import RandomStreams
+from anm.utils.random_streams import RandomStreams, StreamDraws
+from anm.utils.rows import mean_square
 
 
 @dataclass
@@ -51,10 +51,11 @@ def train_feed_forward(params: RunParams, log=print) -> FeedForward:
     average.to(device).requires_grad_(False).load_state_dict(model.state_dict())
     weights = list(model.parameters())
     optimiser = torch.optim.Adam(weights, params.learning_rate, ADAM_BETAS, fused=True)
+    task, draws = params.task_object(), StreamDraws(streams, "problems")
     with precision(params.precision):
         for step in range(1, params.train_steps + 1):
-            A, x0 = draw_problems(streams.uniform("problems", params.batch_size, params.n, params.n))
-            loss = squared_error(predict(model, A), x0).mean(1) / x0.square().mean((1, 2, 3))
+            A, x0 = task.draw(draws, params.batch_size, params.n, task.splits["same"])
+            loss = task.error(A, predict(model, A), x0).mean(1) / x0.square().mean((1, 2, 3))
             optimiser.zero_grad(set_to_none=True)
             loss.sum().backward()
             # The heads that only an energy uses have no gradient
@@ -66,8 +67,8 @@ def train_feed_forward(params: RunParams, log=print) -> FeedForward:
     return FeedForward(average)
 
 
-def feed_forward_errors(network: FeedForward, test: TestSet, batch: int = 500) -> list[float]:
-    """MSE per seed on a test set."""
-    batches = [slice(first, first + batch) for first in range(0, len(test), batch)]
-    errors = [squared_error(network.solve(test.A[rows]), test.X[rows]) for rows in batches]
+def feed_forward_errors(network: FeedForward, frozen: FrozenSet, batch: int = 500) -> list[float]:
+    """MSE per seed on frozen problems."""
+    batches = [slice(first, first + batch) for first in range(0, len(frozen), batch)]
+    errors = [mean_square(network.solve(frozen.problem[rows]) - frozen.answer[rows]) for rows in batches]
     return torch.cat(errors, dim=1).numpy().astype("float64").mean(axis=1).tolist()

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from anm.tasks.frozen import FIT_STREAM, TestSet, frozen_problems
-from anm.tasks.inverse import OFFSETS
+from anm.tasks import FrozenSet, frozen_problems, get
+from anm.tasks.frozen import FIT_STREAM
 
+TASK = get("inverse")  # the only task that these iterations solve
 FIT_PROBLEMS = 2000  # of the frozen fitting set, for the range of eigenvalues
 RANGE_MARGIN = 1.2  # factor on the largest fitted eigenvalue: problems with a larger one diverge
 MAX_PRODUCTS = 48  # every method has converged by then at n = 20
@@ -62,7 +63,7 @@ def fitted_range(n: int) -> tuple[float, float]:
 
     Both come from the frozen fitting set, in units of ||A||_F / sqrt(n).
     """
-    A = frozen_problems(n, OFFSETS["same"], FIT_PROBLEMS, FIT_STREAM).A.numpy().astype(np.float64)
+    A = frozen_problems(TASK, n, TASK.splits["same"], FIT_PROBLEMS, FIT_STREAM).problem.numpy().astype(np.float64)
     eigenvalues = np.linalg.eigvalsh(A) / (np.linalg.norm(A, axis=(1, 2))[:, None] / n**0.5)
     return float(eigenvalues.min()), RANGE_MARGIN * float(eigenvalues.max())
 
@@ -98,8 +99,8 @@ def iterative_table(n: int, problems: int) -> pd.DataFrame:
         "lu_float32": lu_float32,
     }
     rows = []
-    for split, offset in OFFSETS.items():
-        test = frozen_problems(n, offset, problems)
+    for split, offset in TASK.splits.items():
+        test = frozen_problems(TASK, n, offset, problems)
         for name, solver in solvers.items():
             rows += [
                 {"method": name, "products": products, "split": split, "mse": mse}
@@ -108,8 +109,8 @@ def iterative_table(n: int, problems: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def errors_by_products(solver: IterativeSolver, test: TestSet) -> Iterator[tuple[int, float]]:
+def errors_by_products(solver: IterativeSolver, test: FrozenSet) -> Iterator[tuple[int, float]]:
     """Products so far and MSE, after each iteration."""
-    X = test.X.numpy()
-    for products, answer in solver(test.A.numpy()):
+    X = test.answer.numpy()
+    for products, answer in solver(test.problem.numpy()):
         yield products, float(np.mean((answer.astype(np.float64) - X) ** 2))

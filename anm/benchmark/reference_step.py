@@ -5,7 +5,7 @@ It computes the same losses from the same random numbers as `anm.training.step`,
 - It trains one seed at a time, with a separate model and optimiser for each.
 - It takes the gradient in x_t from autograd, so that training needs a second backward pass.
 - It keeps nothing between evaluations of the energy: each encodes the problem and the noise level again.
-- It inverts matrices with `torch.linalg.inv`, and uses Adam without fused or grouped kernels.
+- It uses Adam without fused or grouped kernels.
 - Its EMA has a constant decay.
 - It ignores `mining_levels`, `false_negative_residual` and `contrastive_warmup`: every negative counts, fully weighted.
 - It records no metrics and checks neither the shape of negatives nor whether losses are finite.
@@ -14,16 +14,16 @@ It computes the same losses from the same random numbers as `anm.training.step`,
 import torch
 from torch import Tensor
 
+from anm.energies import build_energy
 from anm.energies.schedule import Schedule
 from anm.miners import MiningContext
 from anm.params import RunParams
 from anm.registry import resolve
-from anm.tasks.inverse import OFFSETS, problem_from
 from anm.training.ema import EMA_DECAY
 from anm.training.losses import contrastive_loss, denoising_loss
 from anm.training.state import ADAM_BETAS
 from anm.training.step import MAX_GRAD_NORM
-from anm.utils.random_streams import RandomStreams
+from anm.utils.random_streams import RandomStreams, StreamDraws
 
 
 class ReferenceTraining:
@@ -43,7 +43,8 @@ class SingleSeedTraining:
 
     def __init__(self, params: RunParams, seed: int, device: torch.device):
         self.params, self.streams = params, RandomStreams((seed,), device)
-        self.model = resolve("energy", params.energy)(params.n, params.noise_levels, 1)
+        self.task = params.task_object()
+        self.model = build_energy(RunParams(**params.resolved() | {"seeds": seed}))
         self.model.reset(self.streams.generators["weights"]).to(device)
         self.average = [w.detach().clone() for w in self.model.parameters()]
         self.optimiser = torch.optim.Adam(self.model.parameters(), params.learning_rate, ADAM_BETAS, foreach=False)
@@ -63,8 +64,7 @@ class SingleSeedTraining:
         """One optimiser step on a fresh batch."""
         # Draw problems, answers, noise levels and noise
         p, schedule = self.params, self.schedule
-        A = problem_from(self.streams.uniform("problems", p.batch_size, p.n, p.n), OFFSETS["same"])
-        x0 = torch.linalg.inv(A)
+        A, x0 = self.task.draw(StreamDraws(self.streams, "problems"), p.batch_size, p.n, self.task.splits["same"])
         t = self.streams.integers("noise", p.noise_levels, p.batch_size)
         eps = self.streams.normal("noise", *x0.shape[1:])
 
@@ -76,7 +76,7 @@ class SingleSeedTraining:
         def landscape(x_t: Tensor, gradient: bool = True):
             return self.energy_and_grad(A, x_t, t) if gradient else (self.model.energy(A, x_t, t), None)
 
-        context = MiningContext(A, x0, t, landscape, schedule, p, self.streams, self.miner_state)
+        context = MiningContext(self.task, A, x0, t, landscape, schedule, p, self.streams, self.miner_state)
         with torch.no_grad():
             negative = self.strategy(context)
         if negative is not None:

@@ -1,5 +1,6 @@
-"""Base classes of energies: E(A, x_t, t) and its gradient in x_t."""
+"""Base classes of energies: E(problem, x_t, t) and its gradient in x_t."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,24 +8,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# (x_t (S, B, n, n), gradient=True) -> energy (S, B) and eps_hat (S, B, n, n), or None without `gradient`
+from anm.params import ParamError, RunParams
+from anm.registry import resolve
+
+Shape = tuple[int, ...]
+# (x_t (S, B, *answer shape), gradient=True) -> energy (S, B) and eps_hat like x_t, or None without `gradient`
 Landscape = Callable[..., tuple[Tensor, Tensor | None]]
 
 
 class Energy(nn.Module):
-    """A stack of S energies, one per seed, over answers x_t to problems A; low = preferred.
+    """A stack of S energies, one per seed, over answers x_t to problems; low = preferred.
 
     A subclass defines three stages, so that each result is computed once and used again:
-    `encode` uses A alone, once per training step or solution; `at_level` adds the noise level, once for all
+    `encode` uses the problem alone, once per training step or solution; `at_level` adds the noise level, once for all
     landscape steps there; `evaluate` gives the energy and its gradient at x_t.
     """
 
+    tasks: tuple[str, ...] | None = None  # that the energy is for; None: every task
     any_n = False  # whether the energy takes problems of another n than that of its training
     compiles_at_level = False  # whether to compile `at_level` with `evaluate`: only if it has no matrix product
 
-    def __init__(self, n: int, noise_levels: int, stack: int):
+    def __init__(self, n: int, noise_levels: int, stack: int, shapes: tuple[Shape, Shape] | None = None):
+        """`shapes`: of a problem and of an answer; by default two matrices of side n."""
         super().__init__()
         self.n, self.noise_levels, self.stack = n, noise_levels, stack
+        self.problem_shape, self.answer_shape = shapes or ((n, n), (n, n))
         self._at_level, self._evaluate = self.at_level, self.evaluate
 
     def compile_evaluate(self, dynamic: bool | None = None) -> None:
@@ -48,8 +56,8 @@ class Energy(nn.Module):
                 module.reset(generators)
         return self
 
-    def encode(self, A: Tensor) -> Any:
-        """The first stage: a representation of the problems A (S, B, n, n)."""
+    def encode(self, problem: Tensor) -> Any:
+        """The first stage: a representation of the problems (S, B, *problem shape)."""
         raise NotImplementedError
 
     def at_level(self, encoded: Any, t: Tensor) -> tuple[Tensor, ...]:
@@ -57,20 +65,20 @@ class Energy(nn.Module):
         raise NotImplementedError
 
     def evaluate(self, conditions: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True):
-        """The third stage: energy (S, B), and eps_hat (S, B, n, n) or None without `gradient`."""
+        """The third stage: energy (S, B), and eps_hat like x_t, or None without `gradient`."""
         raise NotImplementedError
 
     def landscape(self, encoded: Any, t: Tensor) -> Landscape:
         """The energy as a function of x_t, for encoded problems at noise levels t (S, B)."""
         return partial(self._evaluate, self._at_level(encoded, t))
 
-    def energy_and_grad(self, A: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """energy (S, B) and its gradient in x_t, eps_hat (S, B, n, n), which predicts the noise."""
-        return self.landscape(self.encode(A), t)(x_t)
+    def energy_and_grad(self, problem: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """energy (S, B) and its gradient in x_t, eps_hat (S, B, *answer shape), which predicts the noise."""
+        return self.landscape(self.encode(problem), t)(x_t)
 
-    def energy(self, A: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+    def energy(self, problem: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """energy (S, B)."""
-        return self.landscape(self.encode(A), t)(x_t, gradient=False)[0]
+        return self.landscape(self.encode(problem), t)(x_t, gradient=False)[0]
 
 
 class AutogradEnergy(Energy):
@@ -82,7 +90,7 @@ class AutogradEnergy(Energy):
     """
 
     def energy(self, problem: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """energy (S, B) of answers x_t (S, B, n, n) to problems (S, B, n, n) at noise levels t (S, B)."""
+        """energy (S, B) of answers x_t (S, B, *answer shape) to problems (S, B, *problem shape) at levels t (S, B)."""
         raise NotImplementedError
 
     def compile_evaluate(self, dynamic: bool | None = None) -> None:
@@ -128,3 +136,20 @@ class StackedLinear(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         return torch.baddbmm(self.bias[:, None], h, self.weight.mT)
+
+
+def build_energy(params: RunParams) -> Energy:
+    """The energy of a run, with weights that are not drawn yet; a constructor gets `shapes` and `width` if it has them.
+
+    Raises `ParamError` where the task's problems or answers are not n x n matrices and the energy takes no shapes.
+    """
+    energy, shapes = resolve("energy", params.energy), params.task_object().shapes(params.n)
+    known = inspect.signature(energy).parameters
+    options = {name: value for name, value in {"shapes": shapes, "width": params.width}.items() if name in known}
+    square = ((params.n, params.n),) * 2
+    if "shapes" not in options and shapes != square:
+        reason = (
+            f"takes no `shapes`, and task {params.task!r} has problems {shapes[0]} and answers {shapes[1]}; use mlp"
+        )
+        raise ParamError(f"energy = {params.energy!r}: {reason}")
+    return energy(params.n, params.noise_levels, len(params.seed_list), **options)

@@ -1,17 +1,17 @@
-"""IRED's energy: E = ||output||^2 of a network over two flattened matrices."""
+"""IRED's energy: E = ||output||^2 of a network over problem and answer, flattened."""
 
 from collections.abc import Mapping
+from math import prod
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anm.energies.base import Energy, StackedLinear, draw_uniform
+from anm.energies.base import Energy, Shape, StackedLinear, draw_uniform
 from anm.registry import CHOICES
 from anm.utils.lookup import LevelLookup
 
-HIDDEN = 512
+WIDTH = 512
 EMBEDDING = 128
 # Layers of the code released with IRED -> layers here. Its fc1 is split into `problem` and `answer`.
 IRED_LAYERS = {
@@ -66,33 +66,44 @@ def silu_and_derivative(u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class EnergyMLP(Energy):
-    """E(A, x_t, t) = ||f(A, x_t, t)||^2 with f a network of four layers, 512 wide, over the flattened matrices.
+    """E(problem, x_t, t) = ||f(problem, x_t, t)||^2 with f a network of four layers over flattened problem and answer.
 
-    The noise level sets a gain and a bias in layers 2 and 3. The network does not contain the equation A x = I.
+    The noise level sets a gain and a bias in layers 2 and 3. `width`: of the hidden layers, 512 there.
+    The network contains no equation of the task. Output and answer have equally many entries.
     Source: Du, Mao, Tenenbaum 2024 (arXiv 2406.11179), appendix A, and the code released with it.
     """
 
     compiles_at_level = True
 
-    def __init__(self, n: int, noise_levels: int, stack: int):
-        super().__init__(n, noise_levels, stack)
-        self.problem = StackedLinear(stack, n * n, HIDDEN)
-        self.answer = nn.Parameter(torch.empty(stack, HIDDEN, n * n))
-        self.layer2 = StackedLinear(stack, HIDDEN, HIDDEN)
-        self.layer3 = StackedLinear(stack, HIDDEN, HIDDEN)
-        self.output = StackedLinear(stack, HIDDEN, n * n)
+    def __init__(
+        self,
+        n: int,
+        noise_levels: int,
+        stack: int,
+        shapes: tuple[Shape, Shape] | None = None,
+        width: int | None = None,
+    ):
+        super().__init__(n, noise_levels, stack, shapes)
+        inputs, outputs = prod(self.problem_shape), prod(self.answer_shape)
+        self.width = width = width or WIDTH
+        self.problem = StackedLinear(stack, inputs, width)
+        self.answer = nn.Parameter(torch.empty(stack, width, outputs))
+        self.layer2 = StackedLinear(stack, width, width)
+        self.layer3 = StackedLinear(stack, width, width)
+        self.output = StackedLinear(stack, width, outputs)
         self.embed1 = StackedLinear(stack, EMBEDDING, EMBEDDING)
         self.embed2 = StackedLinear(stack, EMBEDDING, EMBEDDING)
-        self.level2 = StackedLinear(stack, EMBEDDING, 2 * HIDDEN)
-        self.level3 = StackedLinear(stack, EMBEDDING, 2 * HIDDEN)
+        self.level2 = StackedLinear(stack, EMBEDDING, 2 * width)
+        self.level3 = StackedLinear(stack, EMBEDDING, 2 * width)
         self.register_buffer("sinusoids", sinusoidal(noise_levels), persistent=False)
 
     def reset(self, generators: list[torch.Generator]) -> "EnergyMLP":
         super().reset(generators)
-        # `problem` and `answer` are one layer of 2 n^2 inputs; its inputs set the range of both.
-        draw_uniform(self.answer, (2 * self.n**2) ** -0.5, generators)
-        self.problem.weight.data.mul_(0.5**0.5)
-        self.problem.bias.data.mul_(0.5**0.5)
+        # `problem` and `answer` are one layer; the number of its inputs sets the range of both.
+        inputs, outputs = prod(self.problem_shape), prod(self.answer_shape)
+        draw_uniform(self.answer, (inputs + outputs) ** -0.5, generators)
+        for tensor in (self.problem.weight, self.problem.bias):
+            tensor.data.mul_((inputs / (inputs + outputs)) ** 0.5)
         return self
 
     @classmethod
@@ -103,26 +114,29 @@ class EnergyMLP(Energy):
         missing, given twice, or of the wrong shape.
         """
         weights = strip_prefix(weights)
-        inputs = sum(weights["fc1.weight"].shape[-1:])
-        n = max(1, round((inputs / 2) ** 0.5))
-        model = cls(n, noise_levels, stack=1)
-        fc1 = check_shape(weights, "fc1.weight", (HIDDEN, 2 * n * n))
-        model.answer.data.copy_(fc1[:, n * n :])
-        model.problem.weight.data.copy_(fc1[:, : n * n])
-        model.problem.bias.data.copy_(check_shape(weights, "fc1.bias", (HIDDEN,)))
+        width, outputs = len(weights["fc2.bias"]), len(weights["fc4.bias"])
+        n = max(1, round(outputs**0.5))
+        matrices = max(1, round(sum(weights["fc1.weight"].shape[-1:]) / n**2) - 1)  # in a problem: 2 for addition
+        problem_shape = (n, n) if matrices == 1 else (matrices, n, n)
+        model = cls(n, noise_levels, 1, (problem_shape, (n, n)), width)
+        fc1 = check_shape(weights, "fc1.weight", (width, (matrices + 1) * n * n))
+        problem, answer = fc1.split([matrices * n * n, n * n], dim=1)
+        model.problem.weight.data.copy_(problem)
+        model.answer.data.copy_(answer)
+        model.problem.bias.data.copy_(check_shape(weights, "fc1.bias", (width,)))
         for released, layer in IRED_LAYERS.items():
             for kind in ("weight", "bias"):
                 target = getattr(getattr(model, layer), kind)
                 target.data.copy_(check_shape(weights, f"{released}.{kind}", target.shape[1:]))
         return model
 
-    def encode(self, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The problems' part of layer 1, (S, B, HIDDEN); gains and biases of all levels, each (S, T, 2 HIDDEN)."""
+    def encode(self, problem: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The problems' part of layer 1, (S, B, width); gains and biases of all levels, each (S, T, 2 width)."""
         embedding = self.embed2(F.gelu(self.embed1(self.sinusoids.expand(self.stack, -1, -1))))
-        return self.problem(rearrange(A, "s b i j -> s b (i j)")), self.level2(embedding), self.level3(embedding)
+        return self.problem(problem.flatten(2)), self.level2(embedding), self.level3(embedding)
 
     def at_level(self, encoded: tuple[Tensor, ...], t: Tensor) -> tuple[Tensor, ...]:
-        """The problems' part of layer 1; gain and bias of layers 2 and 3 for each row, (S, B, HIDDEN)."""
+        """The problems' part of layer 1; gain and bias of layers 2 and 3 for each row, (S, B, width)."""
         from_problem, *by_level = encoded
         (gain2, bias2), (gain3, bias3) = (
             [LevelLookup.apply(half, t) for half in table.chunk(2, dim=-1)] for table in by_level
@@ -131,7 +145,7 @@ class EnergyMLP(Energy):
 
     def evaluate(self, conditions: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True):
         from_problem, gain2, bias2, gain3, bias3 = conditions
-        u1 = torch.baddbmm(from_problem, rearrange(x_t, "s b i j -> s b (i j)"), self.answer.mT)
+        u1 = torch.baddbmm(from_problem, x_t.flatten(2), self.answer.mT)
         if not gradient:
             h2 = F.silu(torch.addcmul(bias2, self.layer2(F.silu(u1)), gain2))
             h3 = F.silu(torch.addcmul(bias3, self.layer3(h2), gain3))

@@ -17,6 +17,7 @@ class QuadraticEnergy(Energy):
     """
 
     any_n = True  # no weight depends on n
+    tasks = ("inverse",)
     mixtures: int  # of the channels, for `operators`
     uses_equation: bool  # whether the layers multiply by residuals I - A h
     # n x n products per problem: for `encode`, for `at_level`, and for energy and gradient at one x_t
@@ -46,7 +47,7 @@ class QuadraticEnergy(Energy):
         """U, sqrt(alpha_bar) V, and sqrt(1 - alpha_bar)."""
         A, channels = encoded
         U, V = self.operators(A, self.heads(channels, t))
-        return U, self.schedule.at("sqrt_alpha_bar", t) * V, self.schedule.at("sqrt_noise", t)
+        return U, self.schedule.at("sqrt_alpha_bar", t, V) * V, self.schedule.at("sqrt_noise", t, V)
 
     def evaluate(self, conditions: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True):
         U, target, sqrt_noise = conditions

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from anm.utils.rows import per_row
+
 
 def cosine_betas(noise_levels: int, s: float = 0.008) -> np.ndarray:
     """beta_t of the cosine schedule, float64, (T,). Source: Nichol and Dhariwal 2021 (arXiv 2102.09672), eq. 17."""
@@ -36,14 +38,14 @@ class Schedule(nn.Module):
     def __len__(self) -> int:
         return len(self.alpha_bar)
 
-    def at(self, name: str, t: Tensor) -> Tensor:
-        """The constant `name` at each row's level: t (S, B) -> (S, B, 1, 1), to multiply matrices."""
-        return getattr(self, name)[t][..., None, None]
+    def at(self, name: str, t: Tensor, like: Tensor) -> Tensor:
+        """The constant `name` at each row's level t (S, B), shaped to multiply `like` (S, B, *shape)."""
+        return per_row(getattr(self, name)[t], like)
 
     def noised(self, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps. Source: Ho et al. 2020 (arXiv 2006.11239), eq. 4."""
-        return self.at("sqrt_alpha_bar", t) * x0 + self.at("sqrt_noise", t) * eps
+        return self.at("sqrt_alpha_bar", t, x0) * x0 + self.at("sqrt_noise", t, eps) * eps
 
     def denoised(self, x_t: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """The x0 for which `noised` gives x_t with this eps."""
-        return (x_t - self.at("sqrt_noise", t) * eps) / self.at("sqrt_alpha_bar", t)
+        return (x_t - self.at("sqrt_noise", t, eps) * eps) / self.at("sqrt_alpha_bar", t, x_t)

@@ -6,8 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from anm.solvers.solver import Solver
-from anm.tasks.frozen import TestSet, frozen_problems
-from anm.tasks.inverse import OFFSETS
+from anm.tasks import FrozenSet, frozen_problems
 
 LARGEST_N = 32  # larger matrices would make up most of a record
 REFINE_STEPS_SHOWN = (1, 2, 5, 10)  # conjugate gradient steps after which the answer is recorded
@@ -16,37 +15,40 @@ ERROR_DIGITS, EXACT_DIGITS = 4, 7  # significant digits of an error and of an ex
 
 
 def example_answers(solver: Solver, problems: int) -> dict[str, Any]:
-    """The record's `forming` and `worst`, for the first seed; empty if n > LARGEST_N.
+    """The record's `forming` and `worst`, for the first seed; empty if n > LARGEST_N or answers are not n x n.
 
-    `forming`: the `same` problem of median condition number among the first `problems`. Its `moments` are the answer
-    at the start, after every noise level, and after REFINE_STEPS_SHOWN conjugate gradient steps.
-    `worst`: the WORST_PROBLEMS `harder` problems of largest condition number.
-    Each matrix (n, n) is an exact inverse or the error of an answer.
+    `forming`: the `same` problem of median condition number among the first `problems`, or the one in the middle. Its
+    `moments` are the answer at the start, after every noise level, and after REFINE_STEPS_SHOWN conjugate gradient
+    steps. `worst`: the WORST_PROBLEMS `harder` problems of largest condition number, where the task has that number.
+    Each matrix (n, n) is a right answer or the error of an answer.
     """
-    if solver.params.n > LARGEST_N:
+    task, n = solver.params.task_object(), solver.params.n
+    if n > LARGEST_N or task.shapes(n)[1] != (n, n):
         return {}
-    tests = {split: frozen_problems(solver.params.n, offset, problems) for split, offset in OFFSETS.items()}
-    order = {split: np.argsort(test.condition, kind="stable").tolist() for split, test in tests.items()}
-    same, harder = tests["same"], tests["harder"]
-    median = order["same"][problems // 2]
-    forming = describe_problem(same, "same", median) | {"moments": forming_answer(solver, same, median)}
+    same, harder = (frozen_problems(task, n, task.splits[split], problems) for split in ("same", "harder"))
+    middle, order = problems // 2, []
+    if same.condition is not None:
+        middle = int(np.argsort(same.condition, kind="stable")[middle])
+        order = np.argsort(harder.condition, kind="stable").tolist()[::-1]
+    forming = describe_problem(same, "same", middle) | {"moments": forming_answer(solver, same, middle)}
     worst = []
-    for row in order["harder"][::-1][:WORST_PROBLEMS]:
-        ((_, x0),) = solver.answers(harder.A[row : row + 1], harder.start[row : row + 1])
-        worst.append(describe_problem(harder, "harder", row) | {"error": rounded(x0[0, 0].cpu() - harder.X[row])})
+    for row in order[:WORST_PROBLEMS]:
+        ((_, x0),) = solver.answers(harder.problem[row : row + 1], harder.start[row : row + 1])
+        error = rounded(x0[0, 0].cpu() - harder.answer[row])
+        worst.append(describe_problem(harder, "harder", row) | {"error": error})
     return {"forming": forming, "worst": worst}
 
 
-def describe_problem(test: TestSet, split: str, row: int) -> dict[str, Any]:
-    """A problem's split, row and condition number, and its exact inverse."""
-    exact = rounded(test.X[row], EXACT_DIGITS)
-    return {"split": split, "problem": row, "condition": float(test.condition[row]), "exact": exact}
+def describe_problem(frozen: FrozenSet, split: str, row: int) -> dict[str, Any]:
+    """A problem's split, row and condition number (null where the task has none), and its right answer."""
+    condition = None if frozen.condition is None else float(frozen.condition[row])
+    return {"split": split, "problem": row, "condition": condition, "exact": rounded(frozen.answer[row], EXACT_DIGITS)}
 
 
-def forming_answer(solver: Solver, test: TestSet, row: int) -> list[dict[str, Any]]:
+def forming_answer(solver: Solver, frozen: FrozenSet, row: int) -> list[dict[str, Any]]:
     """The error at the start, after each noise level, and after REFINE_STEPS_SHOWN steps."""
-    rows, X = slice(row, row + 1), test.X[row]
-    moments = [{"level": None, "refine_steps": 0, "error": rounded(test.start[row] - X)}]
+    rows, X = slice(row, row + 1), frozen.answer[row]
+    moments = [{"level": None, "refine_steps": 0, "error": rounded(frozen.start[row] - X)}]
 
     def watch(level: int, descent, x0: Tensor) -> None:
         moments.append({"level": level, "refine_steps": 0, "error": rounded(x0[0, 0].cpu() - X)})
@@ -56,7 +58,7 @@ def forming_answer(solver: Solver, test: TestSet, row: int) -> list[dict[str, An
             moments.append({"level": 0, "refine_steps": step, "error": rounded(x0[0, 0].cpu() - X)})
 
     options = {"watch": watch, "refine_steps": max(REFINE_STEPS_SHOWN), "watch_refining": watch_refining}
-    for _ in solver.answers(test.A[rows], test.start[rows], **options):
+    for _ in solver.answers(frozen.problem[rows], frozen.start[rows], **options):
         pass
     return moments
 

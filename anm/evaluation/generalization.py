@@ -6,13 +6,11 @@ import numpy as np
 import torch
 
 from anm.energies import Energy
-from anm.evaluation.spectra import LARGEST_SPECTRUM_N, SPECTRA, spectrum_problems
 from anm.solvers.solver import Solver
-from anm.tasks.frozen import TestSet, frozen_problems
-from anm.tasks.inverse import LADDER, OFFSETS, squared_error
+from anm.tasks.frozen import FrozenSet, frozen_problems, other_frozen_problems
+from anm.utils.rows import mean_square
 
 REFINE_BUDGETS = (0, 1, 2, 5, 10, 20, 50, 100)  # conjugate gradient steps after the last noise level
-HARDEST = LADDER[-1]  # offset c of the split `hardest`
 SIZE_FACTORS, LARGEST_N = (1, 2, 4), 128  # sizes relative to the trained n, up to a size that fits in memory
 
 
@@ -33,7 +31,7 @@ def products_per_answer(model: Energy, landscape_steps: int, refine_steps: int =
 
 
 def refinement_errors(
-    solver: Solver, test: TestSet, budgets: tuple[int, ...] = REFINE_BUDGETS, landscape_steps: int | None = None
+    solver: Solver, frozen: FrozenSet, budgets: tuple[int, ...] = REFINE_BUDGETS, landscape_steps: int | None = None
 ) -> np.ndarray:
     """Squared error (budgets, S, N), float64, after each number of refinement steps.
 
@@ -42,35 +40,38 @@ def refinement_errors(
     recorded: dict[int, torch.Tensor] = {}
 
     def watch(level: int, descent, x0: torch.Tensor) -> None:
-        recorded[0] = squared_error(x0, X)
+        recorded[0] = frozen.task.error(problem, x0, answer)
 
     def watch_refining(step: int, x0: torch.Tensor) -> None:
         if step in budgets:
-            recorded[step] = squared_error(x0, X)
+            recorded[step] = frozen.task.error(problem, x0, answer)
 
     options = {"watch": watch, "refine_steps": max(budgets), "watch_refining": watch_refining}
-    parts, batch = [], solver.problems_at_once(test.A.shape[-1])
-    for first in range(0, len(test), batch):
-        rows, X = slice(first, first + batch), test.X[first : first + batch].to(solver.device)
-        for _, x0 in solver.answers(test.A[rows], test.start[rows], landscape_steps, batch, **options):
-            final = squared_error(x0, X)
+    parts, batch = [], solver.problems_at_once(frozen.start.shape[1:].numel())
+    for first in range(0, len(frozen), batch):
+        rows = slice(first, first + batch)
+        problem, answer = frozen.batch(rows, torch.empty(solver.model.stack, device=solver.device))
+        for _, x0 in solver.answers(frozen.problem[rows], frozen.start[rows], landscape_steps, batch, **options):
+            final = frozen.task.error(problem, x0, answer)
             parts.append(torch.stack([recorded.get(budget, final) for budget in budgets]).cpu().numpy())
             recorded.clear()
     return np.concatenate(parts, axis=-1).astype(np.float64)
 
 
 def refinement_scores(solver: Solver, problems: int, landscape_steps: int | None = None) -> list[dict[str, Any]]:
-    """MSE per seed on `same`, `harder` and `hardest`, and products, per refinement budget."""
+    """Per refinement budget: products, and MSE per seed on `same`, `harder` and the end of the task's ladder."""
     n, steps = solver.params.n, solver.params.landscape_steps if landscape_steps is None else landscape_steps
+    task = solver.params.task_object()
+    hardest = {"hardest": task.ladder[-1]} if task.ladder else {}
     mse = {
-        split: refinement_errors(solver, frozen_problems(n, offset, problems), landscape_steps=steps).mean(-1).tolist()
-        for split, offset in (OFFSETS | {"hardest": HARDEST}).items()
+        split: refinement_errors(solver, frozen_problems(task, n, difficulty, problems), landscape_steps=steps)
+        for split, difficulty in (task.splits | hardest).items()
     }
     scores = []
     for place, budget in enumerate(REFINE_BUDGETS):
         entry = {"landscape_steps": steps, "refine_steps": budget, "problems": problems}
         entry["products"] = products_per_answer(solver.model, steps, budget)
-        scores.append(entry | {split: by_budget[place] for split, by_budget in mse.items()})
+        scores.append(entry | {split: errors[place].mean(-1).tolist() for split, errors in mse.items()})
     return scores
 
 
@@ -79,13 +80,13 @@ def size_scores(solver: Solver, problems: int, refine_steps: int) -> list[dict[s
 
     Larger matrices get fewer problems. Empty for an energy that only takes the trained n.
     """
-    scores = []
+    scores, task = [], solver.params.task_object()
     for factor in SIZE_FACTORS if solver.model.any_n else ():
         n, count = factor * solver.params.n, max(2, problems // factor**2)
         if n > max(LARGEST_N, solver.params.n):
             break
-        for split, offset in OFFSETS.items():
-            errors = refinement_errors(solver, frozen_problems(n, offset, count), (0, refine_steps))
+        for split, difficulty in task.splits.items():
+            errors = refinement_errors(solver, frozen_problems(task, n, difficulty, count), (0, refine_steps))
             entry = {"n": n, "split": split, "problems": count, "refine_steps": refine_steps}
             entry["mse"], entry["mse_refined"] = errors.mean(-1).tolist()
             scores.append(entry)
@@ -95,10 +96,9 @@ def size_scores(solver: Solver, problems: int, refine_steps: int) -> list[dict[s
 def spectrum_scores(solver: Solver, problems: int, refine_steps: int) -> list[dict[str, Any]]:
     """MSE per seed over the answers' mean square, on spectra absent from training."""
     scores = []
-    for name in SPECTRA:
-        test = spectrum_problems(name, solver.params.n, problems)
-        relative = refinement_errors(solver, test, (0, refine_steps)) / test.X.square().mean((1, 2)).numpy()
-        condition = float(np.median(test.condition))
+    for name, frozen in other_frozen_problems(solver.params.task_object(), solver.params.n, problems).items():
+        relative = refinement_errors(solver, frozen, (0, refine_steps)) / mean_square(frozen.answer[None])[0].numpy()
+        condition = None if frozen.condition is None else float(np.median(frozen.condition))
         entry = {"spectrum": name, "problems": problems, "condition": condition, "refine_steps": refine_steps}
         entry["relative"], entry["relative_refined"] = relative.mean(-1).tolist()
         scores.append(entry)
@@ -110,10 +110,9 @@ def evaluate_generalization(solver: Solver, problems: int, refine_steps: int = 2
 
     `thinking`: scores after conjugate gradient steps at test time. `thinking_only`: the same without landscape steps.
     """
-    has_spectra = solver.params.n <= LARGEST_SPECTRUM_N
     return {
         "thinking": refinement_scores(solver, problems),
         "thinking_only": refinement_scores(solver, problems, landscape_steps=0),
         "sizes": size_scores(solver, problems, refine_steps),
-        "spectra": spectrum_scores(solver, problems, refine_steps) if has_spectra else [],
+        "spectra": spectrum_scores(solver, problems, refine_steps),
     }

@@ -11,10 +11,9 @@ from torch import Tensor
 from anm.evaluation.examples import example_answers
 from anm.evaluation.generalization import evaluate_generalization
 from anm.solvers.descent import DescentResult
-from anm.solvers.errors import mse_per_seed, solve_errors
+from anm.solvers.errors import ProblemErrors, mse_per_seed, solve_errors
 from anm.solvers.solver import Solver
-from anm.tasks.frozen import TestSet, frozen_problems
-from anm.tasks.inverse import LADDER, OFFSETS, squared_error
+from anm.tasks import FrozenSet, frozen_problems
 
 STEP_BUDGETS = (0, 1, 2, 3, 4, 5, 10, 20)  # landscape steps per noise level
 CONDITION_BINS = 8
@@ -37,26 +36,35 @@ def evaluate(solver: Solver) -> Evaluation:
     The main scores (`same`, `harder`) use all test problems and the landscape steps of the run.
     """
     started, params, results = time.perf_counter(), solver.params, {}
-    tests = {split: frozen_problems(params.n, offset, params.test_problems) for split, offset in OFFSETS.items()}
-    means = LandscapeMeans(tests["same"], len(solver.schedule) - 1)
-    for split, offset in OFFSETS.items():
-        test = tests[split]
-        errors, residuals = solve_errors(solver, test, watch=means.watch if split == "same" else None)
-        results[split] = {"offset": offset, "problems": len(test)} | mse_per_seed(errors)
-        results[split]["residual"] = residuals.mean(axis=1).tolist()
-        results[split]["by_condition"] = mse_by_condition(errors, test.condition)
+    task = params.task_object()
+    sets = {split: frozen_problems(task, params.n, value, params.test_problems) for split, value in task.splits.items()}
+    means = LandscapeMeans(sets["same"], len(solver.schedule) - 1)
+    for split, frozen in sets.items():
+        errors = solve_errors(solver, frozen, watch=means.watch if split == "same" else None)
+        results[split] = split_scores(frozen, errors)
     for_curves = max(2, params.test_problems // CURVE_FRACTION)
     results["ladder"] = [
-        {"offset": offset, "problems": for_curves} | mse_at(solver, offset, for_curves) for offset in LADDER
+        {"offset": value, "problems": for_curves} | mse_at(solver, value, for_curves) for value in task.ladder
     ]
     results["landscape_steps"] = [
         {"steps": steps, "problems": for_curves}
-        | {split: mse_at(solver, offset, for_curves, steps)["mse"] for split, offset in OFFSETS.items()}
+        | {split: mse_at(solver, value, for_curves, steps)["mse"] for split, value in task.splits.items()}
         for steps in STEP_BUDGETS
     ]
     results |= evaluate_generalization(solver, max(2, params.test_problems // GENERALIZATION_FRACTION))
     results |= example_answers(solver, params.test_problems)
     return Evaluation(results, means.table(), time.perf_counter() - started)
+
+
+def split_scores(frozen: FrozenSet, errors: ProblemErrors) -> dict[str, Any]:
+    """A record's scores on one difficulty; parts that the task does not have are null or missing."""
+    scores = {"offset": frozen.difficulty, "problems": len(frozen)} | mse_per_seed(errors.error)
+    scores["residual"] = None if errors.violation is None else errors.violation.mean(axis=1).tolist()
+    if frozen.condition is not None:
+        scores["by_condition"] = mse_by_condition(errors.error, frozen.condition)
+    if errors.other:
+        scores["other"] = {name: values.mean(axis=1).tolist() for name, values in errors.other.items()}
+    return scores
 
 
 def mse_by_condition(errors: np.ndarray, condition: np.ndarray) -> dict[str, list]:
@@ -75,19 +83,21 @@ def mse_by_condition(errors: np.ndarray, condition: np.ndarray) -> dict[str, lis
 
 
 class LandscapeMeans:
-    """Each noise level's energies, accepted steps and squared error, averaged over the problems of `test`."""
+    """Each noise level's energies, accepted steps and squared error, averaged over the problems of `frozen`."""
 
-    def __init__(self, test: TestSet, first_level: int):
-        self.test, self.first_level = test, first_level
+    def __init__(self, frozen: FrozenSet, first_level: int):
+        self.frozen, self.first_level = frozen, first_level
         self.sums: dict[int, Tensor] = {}
         self.problems = 0
 
     def watch(self, level: int, descent: DescentResult, x0: Tensor) -> None:
-        """A `watch` function for `sample`; it expects the batches of `test` in order."""
+        """A `watch` function for `sample`; it expects the batches of `frozen` in order."""
         if level == self.first_level:
-            self.X = self.test.X[self.problems : self.problems + x0.shape[1]].to(x0.device)
+            self.batch = self.frozen.batch(slice(self.problems, self.problems + x0.shape[1]), x0)
             self.problems += x0.shape[1]
-        rows = (descent.energy_before, descent.energy_after, descent.accepted, squared_error(x0, self.X))
+        problem, answer = self.batch
+        errors = self.frozen.task.error(problem, x0, answer)
+        rows = (descent.energy_before, descent.energy_after, descent.accepted, errors)
         self.sums[level] = self.sums.get(level, 0) + torch.stack([r.sum(1) for r in rows])
 
     def table(self) -> dict[str, list]:
@@ -97,7 +107,7 @@ class LandscapeMeans:
         return {"level": list(means)} | {name: [row[k] for row in means.values()] for k, name in enumerate(names)}
 
 
-def mse_at(solver: Solver, offset: float, problems: int, landscape_steps: int | None = None) -> dict[str, list]:
-    """MSE per seed and its standard error at one offset. landscape_steps: per level; None for those of the run."""
-    errors, _ = solve_errors(solver, frozen_problems(solver.params.n, offset, problems), landscape_steps)
-    return mse_per_seed(errors)
+def mse_at(solver: Solver, difficulty: float, problems: int, landscape_steps: int | None = None) -> dict[str, list]:
+    """The score per seed and its standard error at one difficulty. landscape_steps: per level; None: the run's."""
+    frozen = frozen_problems(solver.params.task_object(), solver.params.n, difficulty, problems)
+    return mse_per_seed(solve_errors(solver, frozen, landscape_steps).error)

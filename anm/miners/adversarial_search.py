@@ -7,6 +7,9 @@ from anm.energies import Landscape
 from anm.miners.context import MiningContext
 from anm.miners.simple import other_answers
 from anm.registry import miner
+from anm.utils.rows import per_row, rms
+
+SMALL = 1e-12  # so that a length of zero can divide
 
 
 @miner(uses={"mining_opt_steps", "mining_noise_scale"})
@@ -46,13 +49,13 @@ def hardest_of_k(context: MiningContext) -> Tensor:
     Source: Hermans, Beyer, Leibe 2017 (arXiv 1703.07737), eq. 5 (batch hard), with the energy as the distance.
     """
     hardest = other_answers(context, 1)
-    lowest = torch.full_like(hardest[..., 0, 0], torch.inf)
+    lowest = torch.full(context.t.shape, torch.inf, device=hardest.device)
     for shift in range(1, 1 + min(context.params.candidates, context.x0.shape[1] - 1)):
         candidate = other_answers(context, shift)
         energy = context.energy(candidate).masked_fill(~context.wrong(candidate), torch.inf)
         harder = energy < lowest
         lowest = torch.where(harder, energy, lowest)
-        hardest = torch.where(harder[..., None, None], candidate, hardest)
+        hardest = torch.where(per_row(harder, candidate), candidate, hardest)
     return hardest
 
 
@@ -68,14 +71,9 @@ def pgd(context: MiningContext) -> Tensor:
     """
     radius, steps = context.params.ball_radius, context.params.mining_opt_steps
     direction = context.normal()
-    offset = radius * direction / rms(direction)
+    offset = radius * direction / rms(direction).clamp(min=SMALL)
     for _ in range(steps):
         _, gradient = context.landscape(context.schedule.noised(context.x0 + offset, context.t, context.eps))
-        offset = offset - 2.5 * radius / steps * gradient / rms(gradient)
-        offset = offset * (radius / rms(offset)).clamp(max=1)
+        offset = offset - 2.5 * radius / steps * gradient / rms(gradient).clamp(min=SMALL)
+        offset = offset * (radius / rms(offset).clamp(min=SMALL)).clamp(max=1)
     return context.x0 + offset
-
-
-def rms(x: Tensor) -> Tensor:
-    """Root mean square of each matrix, (S, B, 1, 1); at least 1e-12, so that it can divide."""
-    return x.square().mean((-2, -1), keepdim=True).sqrt().clamp(min=1e-12)

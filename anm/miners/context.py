@@ -11,7 +11,7 @@ from anm.energies import Landscape
 from anm.energies.schedule import Schedule
 from anm.params import RunParams
 from anm.solvers.descent import descend
-from anm.tasks.inverse import residual_norm
+from anm.tasks.base import Task
 from anm.utils.random_streams import RandomStreams
 
 
@@ -19,13 +19,14 @@ from anm.utils.random_streams import RandomStreams
 class MiningContext:
     """The input of a strategy at one training step.
 
-    A, x0: problems and answers (S, B, n, n). t: noise levels (S, B).
+    task: what is to be solved. problem (S, B, *problem shape), x0: its answers (S, B, *shape). t: noise levels (S, B).
     landscape: the energy as a function of x_t, for these problems and levels, with the current weights.
     state: tensors that a strategy keeps between steps; checkpoints save them.
     measured: values per row (S, B) for the log, under names in `anm.training.metrics.ROWS`.
     """
 
-    A: Tensor
+    task: Task
+    problem: Tensor
     x0: Tensor
     t: Tensor
     landscape: Landscape
@@ -37,28 +38,34 @@ class MiningContext:
 
     @cached_property
     def eps(self) -> Tensor:
-        """The noise of the contrastive loss, the same for positive and negative, (S, B, n, n); drawn at first use."""
+        """The noise of the contrastive loss, the same for positive and negative, (S, B, *shape); drawn at first use."""
         return self.streams.normal("contrast", *self.x0.shape[1:])
 
     def normal(self) -> Tensor:
-        """N(0, 1) from the miner's own stream, (S, B, n, n)."""
+        """N(0, 1) from the miner's own stream, (S, B, *shape)."""
         return self.streams.normal("miner", *self.x0.shape[1:])
 
     def start(self) -> Tensor:
-        """The answer with `mining_noise_scale` times the noise of its level, x_t (S, B, n, n)."""
+        """The answer with `mining_noise_scale` times the noise of its level, x_t (S, B, *shape)."""
         return self.schedule.noised(self.x0, self.t, self.params.mining_noise_scale * self.eps)
 
     def answer(self, x_t: Tensor) -> Tensor:
-        """x_t (S, B, n, n) in the scale of the answers: x_t / sqrt(alpha_bar_t); its noise remains."""
-        return x_t / self.schedule.at("sqrt_alpha_bar", self.t)
+        """x_t (S, B, *shape) in the scale of the answers: x_t / sqrt(alpha_bar_t); its noise remains."""
+        return x_t / self.schedule.at("sqrt_alpha_bar", self.t, x_t)
 
     def energy(self, x0: Tensor) -> Tensor:
-        """The energy (S, B) of x0 (S, B, n, n) in the contrastive loss, with its noise."""
+        """The energy (S, B) of x0 (S, B, *shape) in the contrastive loss, with its noise."""
         return self.landscape(self.schedule.noised(x0, self.t, self.eps), gradient=False)[0]
 
     def wrong(self, x0: Tensor) -> Tensor:
-        """The rows (S, B) of x0 that are wrong: their residual is at least `false_negative_residual`."""
-        return ~(residual_norm(self.A, x0) < self.params.false_negative_residual)
+        """The rows (S, B) of x0 that are wrong: the task's violation is at least `false_negative_residual`.
+
+        All of them where nobody can tell, and with `false_negative_residual` = 0.
+        """
+        smallest = self.params.false_negative_residual
+        if not smallest or not self.task.verifiable:
+            return torch.ones_like(self.t, dtype=torch.bool)
+        return ~(self.task.violation(self.problem, x0) < smallest)  # True for NaN, so that an error is not hidden
 
     def descend(self, x_t: Tensor, landscape: Landscape | None = None) -> Tensor:
         """x_t after `mining_opt_steps` landscape steps down the energy, or down another `landscape`.
@@ -76,7 +83,7 @@ Miner = Callable[[MiningContext], Tensor | None]
 
 
 def mine_negative(strategy: Miner, context: MiningContext) -> Tensor | None:
-    """The strategy's negatives (S, B, n, n) in the scale of x0, detached and clipped to the answer bound.
+    """The strategy's negatives (S, B, *shape) in the scale of x0, detached and clipped to the answer bound.
 
     None if the strategy has no negatives. Raises `ValueError` if their shape or type is not that of the answers.
     """

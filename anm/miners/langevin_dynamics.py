@@ -6,6 +6,7 @@ from torch import Tensor
 from anm.miners.context import MiningContext
 from anm.registry import miner
 from anm.solvers.descent import clip_answer
+from anm.utils.rows import per_row
 
 
 def langevin_steps(context: MiningContext, x_t: Tensor) -> Tensor:
@@ -17,8 +18,8 @@ def langevin_steps(context: MiningContext, x_t: Tensor) -> Tensor:
     noise and step size are free numbers.
     """
     t, schedule = context.t, context.schedule
-    step_size = schedule.at("step_size", t)
-    noise = context.params.langevin_noise * (2 * step_size * schedule.at("sqrt_noise", t)).sqrt()
+    step_size = schedule.at("step_size", t, x_t)
+    noise = context.params.langevin_noise * (2 * step_size * schedule.at("sqrt_noise", t, x_t)).sqrt()
     for _ in range(context.params.mining_opt_steps):
         _, eps_hat = context.landscape(x_t)
         x_t = x_t - step_size * eps_hat + noise * context.normal()
@@ -48,24 +49,26 @@ def replay(context: MiningContext) -> Tensor:
     buffer, places = replay_buffer(context), streams.integers("miner", params.replay_size, batch)
     earlier = buffer[torch.arange(len(buffer), device=buffer.device)[:, None], places]
     fresh = streams.uniform("miner", batch) < 2 * params.replay_fresh - 1  # a draw from [-1, 1)
-    from_buffer = context.schedule.at("sqrt_alpha_bar", context.t) * earlier
-    x_t = torch.where(fresh[..., None, None], context.start(), from_buffer)
+    from_buffer = context.schedule.at("sqrt_alpha_bar", context.t, earlier) * earlier
+    x_t = torch.where(per_row(fresh, from_buffer), context.start(), from_buffer)
     negative = context.answer(langevin_steps(context, x_t)).clamp(-params.answer_bound, params.answer_bound)
     append_to_buffer(context, negative)
     return negative
 
 
 def replay_buffer(context: MiningContext) -> Tensor:
-    """The buffer (S, replay_size, n, n), created at the first call; checkpoints save it with the miner's state."""
+    """The buffer (S, replay_size, *shape), created at the first call; checkpoints save it with the miner's state."""
     if "replay/buffer" not in context.state:
-        n, size, bound = context.params.n, context.params.replay_size, context.params.answer_bound
-        context.state["replay/buffer"] = context.streams.normal("miner", size, n, n).clamp(-bound, bound)
+        size, bound = context.params.replay_size, context.params.answer_bound
+        context.state["replay/buffer"] = context.streams.normal("miner", size, *context.x0.shape[2:]).clamp(
+            -bound, bound
+        )
         context.state["replay/next"] = torch.zeros((), dtype=torch.int64, device=context.x0.device)
     return context.state["replay/buffer"]
 
 
 def append_to_buffer(context: MiningContext, negative: Tensor) -> None:
-    """Replace the oldest entries of the buffer by negatives (S, B, n, n)."""
+    """Replace the oldest entries of the buffer by negatives (S, B, *shape)."""
     buffer = context.state["replay/buffer"]
     newest = negative[:, -buffer.shape[1] :]
     places = (context.state["replay/next"] + torch.arange(newest.shape[1], device=buffer.device)) % buffer.shape[1]

@@ -1,10 +1,12 @@
 """Negatives without a search: none, random matrices, other answers of the batch, noised answers."""
 
+import torch
 from torch import Tensor
 
 from anm.miners.context import MiningContext
 from anm.params import ParamError
 from anm.registry import miner
+from anm.utils.rows import rms
 
 
 @miner(uses=())
@@ -25,7 +27,7 @@ def random_matched(context: MiningContext) -> Tensor:
 
     The matrices of `random` are many times larger than an answer, so that their scale alone identifies them.
     """
-    return context.x0.square().mean((-2, -1), keepdim=True).sqrt() * context.normal()
+    return rms(context.x0) * context.normal()
 
 
 @miner(uses=())
@@ -43,6 +45,17 @@ def other_answers(context: MiningContext, shift: int) -> Tensor:
     if context.x0.shape[1] < 2:
         raise ParamError("batch_size = 1: must be at least 2 for a strategy that uses the answers to other problems")
     return context.x0.roll(shift, dims=1)
+
+
+@miner(uses={"corruption_share"})
+def corrupted(context: MiningContext) -> Tensor:
+    """The answer with a share `corruption_share` of its entries set to -1: for answers of -1 and 1.
+
+    Source: the code released with arXiv 2406.11179, for connectivity, with a share of 0.05. It means to draw -1 or 1,
+    but always draws -1.
+    """
+    chosen = context.streams.uniform("miner", *context.x0.shape[1:]) < 2 * context.params.corruption_share - 1
+    return torch.where(chosen, -1.0, context.x0)
 
 
 @miner(uses={"mining_noise_scale"})

@@ -13,7 +13,7 @@ from anm.records.schema import SPLITS, RecordError
 
 # The first columns of a collection. The other settings of the runs follow.
 COLUMNS = (
-    "run strategy energy n train_steps seed split offset problems mse mse_se residual "
+    "run strategy energy task n train_steps seed split offset problems mse mse_se residual "
     "seconds_per_step device drawn_on git_commit git_dirty path"
 ).split()
 
@@ -81,7 +81,8 @@ def tidy_rows(path: Path, record: dict) -> list[dict]:
     for split in SPLITS:
         scores = record["results"][split]
         for place, seed in enumerate(parse_seeds(params["seeds"])):
-            measured = {name: as_float(scores[name][place]) for name in ("mse", "mse_se", "residual")}
+            measured = {name: as_float(scores[name][place]) for name in ("mse", "mse_se")}
+            measured["residual"] = as_float(scores["residual"] and scores["residual"][place])
             where = {"seed": seed, "split": split, "offset": scores["offset"], "problems": scores["problems"]}
             rows.append(settings_of(params) | where | measured | run_columns)
     return rows

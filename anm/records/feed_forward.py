@@ -9,8 +9,7 @@ from anm.baselines.feed_forward import feed_forward_errors, train_feed_forward
 from anm.params import RunParams
 from anm.records.provenance import run_provenance
 from anm.records.schema import SCHEMA, FeedForwardRecord, RecordError, check_record, clean
-from anm.tasks.frozen import frozen_problems
-from anm.tasks.inverse import OFFSETS
+from anm.tasks import frozen_problems
 
 
 def feed_forward_record(params: RunParams, log=print) -> dict:
@@ -21,9 +20,10 @@ def feed_forward_record(params: RunParams, log=print) -> dict:
     times = {"train_seconds": seconds, "seconds_per_step": seconds / params.train_steps}
     source = run_provenance(params.torch_device(), started, **times)
     record = {"schema": SCHEMA, "layers": "bilinear", "params": params.resolved(), "provenance": source, "results": {}}
-    for split, offset in OFFSETS.items():
-        mse = feed_forward_errors(network, frozen_problems(params.n, offset, params.test_problems))
-        record["results"][split] = {"offset": offset, "problems": params.test_problems, "mse": mse}
+    task = params.task_object()
+    for split, difficulty in task.splits.items():
+        mse = feed_forward_errors(network, frozen_problems(task, params.n, difficulty, params.test_problems))
+        record["results"][split] = {"offset": difficulty, "problems": params.test_problems, "mse": mse}
     return clean(record)
 
 

@@ -10,10 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from anm.params import parse_seeds
-from anm.tasks.inverse import OFFSETS
 
 SCHEMA = 1
-SPLITS = tuple(OFFSETS)  # the names of the two frozen test sets
+SPLITS = ("same", "harder")  # the names of the two frozen test sets
 
 
 def length(name: str, more: int = 0, new: bool = False) -> BeforeValidator:
@@ -112,16 +111,30 @@ class PerSplit(Entry, Generic[Item]):
 ByCondition = entry(problems=PerNewBin[Count], edges=PerEdge[Number], mse=PerBin[Errors])
 PlainScores = entry(offset=Number, problems=Count, mse=Errors)
 OffsetScores = entry(PlainScores, mse_se=Errors)
-SplitScores = entry(OffsetScores, residual=Errors, by_condition=ByCondition)
+
+
+class SplitScores(OffsetScores):
+    residual: Errors | None  # null: nobody can tell how wrong an answer is
+    by_condition: ByCondition = None  # only of a task whose problems have a condition number
+    other: dict[str, Errors] = {}  # further scores of the task
+
+
 LandscapeStepScores = entry(PerSplit[Errors], steps=Count, problems=Count)
 # refine_steps: of conjugate gradients
 Refinement = entry(landscape_steps=Count, refine_steps=Count, problems=Count, products=Count | None)
-RefinedScores = entry(Refinement, same=Errors, harder=Errors, hardest=Errors)
+
+
+class RefinedScores(Refinement):
+    same: Errors
+    harder: Errors
+    hardest: Errors = None  # only of a task with a ladder of difficulties
+
+
 SizeTest = entry(n=Count, split=str, problems=Count, refine_steps=Count)
 SizeScores = entry(SizeTest, mse=Errors, mse_refined=Errors)
-SpectrumTest = entry(spectrum=str, problems=Count, condition=Number, refine_steps=Count)
+SpectrumTest = entry(spectrum=str, problems=Count, condition=Number | None, refine_steps=Count)
 SpectrumScores = entry(SpectrumTest, relative=Errors, relative_refined=Errors)
-Problem = entry(split=str, problem=Count, condition=Number, exact=Matrix[Number])
+Problem = entry(split=str, problem=Count, condition=Number | None, exact=Matrix[Number])
 WorstAnswer = entry(Problem, error=Matrix[Number | None])
 # level: null before the first landscape step
 Moment = entry(level=Count | None, refine_steps=Count, error=Matrix[Number | None])

@@ -9,7 +9,7 @@ from anm.report.page import to_html
 from anm.study.plan import STRATEGIES
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "analysis.ipynb"
-TITLE = "Does adversarial negative mining help?"
+TITLE = "Do mined negatives help?"
 PARAMETER_TAGS = {"parameters", "injected-parameters"}
 
 

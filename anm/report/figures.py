@@ -21,8 +21,9 @@ def headline(results: StudyResults) -> Html:
     """MSE of every seed, both splits, with reference lines; all energies in one panel."""
     draw = plots.seed_points_by_energy if len(results.energies) > 1 else plots.seed_points
     most = max(results.energies, key=results.problems, default="")  # its reference lines are the most precise
+    shared = {split: lines(results, split, most) if len(results.tasks) == 1 else {} for split in SPLITS}
     panels = [
-        (_title(results, "", split), partial(draw, rows.dropna(subset="mse"), lines(results, split, most)))
+        (_title(results, "", split), partial(draw, rows.dropna(subset="mse"), shared[split]))
         for split in SPLITS
         for rows in [results.scores[results.scores["split"] == split]]
         if len(rows)
@@ -30,8 +31,8 @@ def headline(results: StudyResults) -> Html:
     return figure(
         "headline",
         panels,
-        "Each mark is one seed; lower is better. The lines are reference errors on the same task: a constant answer, "
-        "an affine fit of two numbers, and the best published network.",
+        "Each mark is one seed; lower is better. The lines are reference errors, if there is one task: a constant "
+        "answer, an affine fit of two numbers, and the best published network.",
         alt=_means(results),
     )
 
@@ -207,7 +208,9 @@ def _with_references(results: StudyResults, draw, table: pd.DataFrame) -> list[t
 
 def _title(results: StudyResults, energy: str, what: str) -> str:
     """A panel's title: the energy if there are several, then split or content."""
-    offset = f", c = {_offsets(results)[what]:g}" if what in _offsets(results) else ""
+    names = {results.difficulty(name) for name in ([energy] if energy else results.energies)}
+    known = what in _offsets(results) and len(names) == 1
+    offset = f", {names.pop()} = {_offsets(results)[what]:g}" if known else ""
     return f"{results.prefix(energy) if energy else ''}{what}{offset}"
 
 

@@ -37,8 +37,8 @@ def forming(results: StudyResults) -> Html:
     return figure(
         "forming",
         panels,
-        "One problem of median condition number, solved by the first seed: at the start, after some noise levels from "
-        "the noisiest to level 0, and after refinement steps. Left: entries, red above zero and blue below; all "
+        "One problem, of median condition number if the task has one, solved by the first seed: at the start, after "
+        "some noise levels, and after refinement steps. Left: entries, red above zero and blue below; all "
         "images share one scale, the median of their largest entries. Right: absolute error of each entry, darker is "
         "larger; all images share one logarithmic scale.",
         alt="An answer changes from noise to the inverse, level by level.",

@@ -59,6 +59,8 @@ def conditions(results: StudyResults) -> Html:
 def ladder(results: StudyResults) -> Html:
     """The error on the hardest problems against that on the easiest."""
     rows = tidy_tables.ladder(results.records).dropna(subset="mse")
+    if rows.empty:
+        return Html("")
     easy, hard = rows["offset"].max(), rows["offset"].min()
     caption = f"Change of the error from c = {easy:g} to c = {hard:g}"
     return _by_strategy(results, {"": rows}, caption, lambda own: _change(own, "offset", easy, hard))

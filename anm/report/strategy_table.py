@@ -15,7 +15,7 @@ from anm.report.page import Cell, Html, table
 from anm.study.plan import BASELINE
 
 REFERENCE_NAMES = {
-    "constant": "constant: the mean inverse",
+    "constant": "constant: the mean answer",
     "affine": "affine: c₀I + c₁A",
     "polynomial_2": "polynomial in A, degree 2",
     "polynomial_4": "polynomial in A, degree 4",
@@ -32,7 +32,10 @@ COLUMNS += ["MSE same / affine fit"]
 def strategies(results: StudyResults) -> Html:
     """Every strategy with its scores and its difference from no mining; the references below."""
     rows = [_strategy(results, energy, name) for energy in results.energies for name in results.strategies(energy)]
-    references = results.references.drop_duplicates(["reference", "problems"])
+    references = results.references.assign(task="")
+    if len(results.tasks) > 1:
+        references["task"] = references["energy"].str.rpartition(": ")[0] + ": "
+    references = references.drop_duplicates(["task", "reference", "problems"])
     several = references["problems"].nunique() > 1
     others = [_reference(row, several) for row in references.to_dict("records")]
     if best := results.published:
@@ -74,6 +77,7 @@ def mean_cell(row: dict | None) -> Cell | None:
 def _reference(row: dict, several: bool) -> list:
     """A row of the references; the number of problems in its name if there are several."""
     name = REFERENCE_NAMES.get(row["reference"], row["reference"].replace("_", " "))
+    name = row["task"] + name
     scores = [
         interval_cell(number(row[f"mse_{split}"], 4), f"± {number(row[f'mse_{split}_se'], 2)}", row[f"mse_{split}"])
         for split in SPLITS

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from anm.energies import Landscape
+from anm.utils.rows import entries, per_row
 
 MIN_STEP_SCALE = 4.0**-8  # a row stops below this share of the full step
 
@@ -15,8 +16,8 @@ MIN_STEP_SCALE = 4.0**-8  # a row stops below this share of the full step
 class CGState:
     """The state of each row between two steps.
 
-    x: the current x_t (S, B, n, n), with its energy (S, B) and eps_hat (S, B, n, n).
-    direction: the search direction of the next step (S, B, n, n).
+    x: the current x_t (S, B, *shape), with its energy (S, B) and eps_hat (S, B, *shape).
+    direction: the search direction of the next step (S, B, *shape).
     steepest: whether that direction is -eps_hat, not a conjugate one (S, B).
     step_scale: the share of the full step that the next step takes (S, B); 0 if the energy is not finite.
     """
@@ -30,8 +31,8 @@ class CGState:
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
-    """<a, b>, the sum over the entries of the product, (S, B, 1, 1)."""
-    return (a * b).sum((-2, -1), keepdim=True)
+    """<a, b>, the sum over the entries of the product, shaped to multiply them."""
+    return (a * b).sum(entries(a), keepdim=True)
 
 
 def conjugate_descent(
@@ -42,7 +43,7 @@ def conjugate_descent(
     steps: int,
     watch: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """x_t (S, B, n, n) after at most `steps` conjugate-gradient steps; the energy never rises.
+    """x_t (S, B, *shape) after at most `steps` conjugate-gradient steps; the energy never rises.
 
     full_step: the size eta of a landscape step. limit: the largest absolute entry of x_t. `watch(step, x_t)` is
     called after each step. A row accepts a step only if its energy falls. After a rejected steepest-descent step,
@@ -66,7 +67,7 @@ def conjugate_descent(
 def cg_step(landscape: Landscape, state: CGState, full_step: Tensor, limit: Tensor) -> CGState:
     """One step: line search along the direction, acceptance, and the next direction."""
     # Line search: the slopes at x and at a trial point give the curvature, and the curvature gives the length.
-    scale = state.step_scale[..., None, None]
+    scale = per_row(state.step_scale, state.x)
     trial_length = full_step * scale
     _, trial_eps_hat = landscape(state.x + trial_length * state.direction)
     slope = inner(state.eps_hat, state.direction)
@@ -77,7 +78,7 @@ def cg_step(landscape: Landscape, state: CGState, full_step: Tensor, limit: Tens
     proposal = torch.clamp(state.x + length * state.direction, -limit, limit)
     energy, eps_hat = landscape(proposal)
     accepted = (energy < state.energy) & (state.step_scale >= MIN_STEP_SCALE)  # false if the energy is NaN
-    accepted_entries = accepted[..., None, None]
+    accepted_entries = per_row(accepted, proposal)
 
     # The next direction: Polak-Ribiere; steepest descent if that one does not lead down
     beta = inner(eps_hat, eps_hat - state.eps_hat) / inner(state.eps_hat, state.eps_hat)
@@ -92,6 +93,6 @@ def cg_step(landscape: Landscape, state: CGState, full_step: Tensor, limit: Tens
         energy=torch.where(accepted, energy, state.energy),
         eps_hat=eps_hat,
         direction=torch.where(use_conjugate, conjugate, -eps_hat),
-        steepest=~use_conjugate[..., 0, 0],
+        steepest=~use_conjugate.flatten(2)[..., 0],
         step_scale=torch.where(accepted, (4 * state.step_scale).clamp(max=1), after_rejection),
     )

@@ -7,11 +7,12 @@ from torch import Tensor
 
 from anm.energies import Landscape
 from anm.energies.schedule import Schedule
+from anm.utils.rows import per_row
 
 
 @dataclass
 class DescentState:
-    """The current x_t (S, B, n, n), its energy (S, B), and eps_hat there (None if no step follows)."""
+    """The current x_t (S, B, *shape), its energy (S, B), and eps_hat there (None if no step follows)."""
 
     x: Tensor
     energy: Tensor
@@ -20,7 +21,7 @@ class DescentState:
 
 def clip_answer(x_t: Tensor, t: Tensor, schedule: Schedule, bound: float) -> Tensor:
     """x_t clipped to +-bound in the scale of its noise level: +-bound sqrt(alpha_bar_t)."""
-    limit = bound * schedule.at("sqrt_alpha_bar", t)
+    limit = bound * schedule.at("sqrt_alpha_bar", t, x_t)
     return torch.clamp(x_t, -limit, limit)
 
 
@@ -33,10 +34,10 @@ def landscape_step(
     `gradient`: also compute eps_hat at the new x_t, which a further step needs.
     Source: arXiv 2406.11179, algorithm 2. Departure: each row has its own clip, and every step the same size.
     """
-    proposal = clip_answer(state.x - schedule.at("step_size", t) * state.eps_hat, t, schedule, bound)
+    proposal = clip_answer(state.x - schedule.at("step_size", t, state.x) * state.eps_hat, t, schedule, bound)
     energy, eps_hat = landscape(proposal, gradient=gradient)
     accepted = energy <= state.energy  # false if the energy is NaN
-    accepted_entries = accepted[..., None, None]
+    accepted_entries = per_row(accepted, proposal)
     new_state = DescentState(
         torch.where(accepted_entries, proposal, state.x),
         torch.where(accepted, energy, state.energy),
@@ -47,7 +48,7 @@ def landscape_step(
 
 @dataclass
 class DescentResult:
-    """The final x_t (S, B, n, n); energies before and after, and the share of accepted steps, each (S, B)."""
+    """The final x_t (S, B, *shape); energies before and after, and the share of accepted steps, each (S, B)."""
 
     x: Tensor
     energy_before: Tensor
@@ -58,7 +59,7 @@ class DescentResult:
 def descend(
     landscape: Landscape, x_t: Tensor, t: Tensor, schedule: Schedule, steps: int, bound: float
 ) -> DescentResult:
-    """`steps` landscape steps from x_t (S, B, n, n); evaluates the energy steps + 1 times."""
+    """`steps` landscape steps from x_t (S, B, *shape); evaluates the energy steps + 1 times."""
     energy_before, eps_hat = landscape(x_t, gradient=steps > 0)
     state, accepted_steps = DescentState(x_t, energy_before, eps_hat), torch.zeros_like(energy_before)
     for step in range(steps):

@@ -1,28 +1,40 @@
 """Errors of a solver on frozen problems."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
+import torch
 
 from anm.solvers.solver import Solver
-from anm.tasks.frozen import TestSet
-from anm.tasks.inverse import residual_norm, squared_error
+from anm.tasks.frozen import FrozenSet
+
+
+class ProblemErrors(NamedTuple):
+    """The task's scores of each answer, float64, each (S, N); violation is None where nobody can tell it."""
+
+    error: np.ndarray
+    violation: np.ndarray | None
+    other: dict[str, np.ndarray]
 
 
 def solve_errors(
-    solver: Solver, test: TestSet, landscape_steps: int | None = None, batch: int | None = None, watch=None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean squared error and residual of each answer, float64, each (S, N).
+    solver: Solver, frozen: FrozenSet, landscape_steps: int | None = None, batch: int | None = None, watch=None
+) -> ProblemErrors:
+    """The scores of the solver's answers to frozen problems; only the scores leave the device."""
+    task, batches = frozen.task, []
+    for rows, x0 in solver.answers(frozen.problem, frozen.start, landscape_steps, batch, watch=watch):
+        problem, answer = frozen.batch(rows, x0)
+        scores = {"error": task.error(problem, x0, answer)} | task.other_scores(problem, x0, answer)
+        if task.verifiable:
+            scores["violation"] = task.violation(problem, x0)
+        batches.append({name: values.cpu() for name, values in scores.items()})
+    joined = {
+        name: torch.cat([scores[name] for scores in batches], dim=1).numpy().astype(np.float64) for name in scores
+    }
+    return ProblemErrors(joined.pop("error"), joined.pop("violation", None), joined)
 
-    Only these leave the device. The options are those of `Solver.answers`.
-    """
-    errors, residuals = [], []
-    for rows, x0 in solver.answers(test.A, test.start, landscape_steps, batch, watch=watch):
-        A, X = test.A[rows].to(x0.device), test.X[rows].to(x0.device)
-        errors.append(squared_error(x0, X).cpu().numpy())
-        residuals.append(residual_norm(A, x0).cpu().numpy())
-    return tuple(np.concatenate(parts, axis=1).astype(np.float64) for parts in (errors, residuals))
 
-
-def mse_per_seed(errors: np.ndarray) -> dict[str, list[float]]:
-    """MSE per seed and its standard error over problems, from the errors (S, N) of the problems."""
+def mse_per_seed(errors: np.ndarray) -> dict[str, Any]:
+    """The mean error and its standard error over problems, one per seed, from errors (S, N)."""
     standard_error = errors.std(axis=1, ddof=1) / np.sqrt(errors.shape[1])
     return {"mse": errors.mean(axis=1).tolist(), "mse_se": standard_error.tolist()}

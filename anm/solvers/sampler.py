@@ -13,7 +13,7 @@ from anm.solvers.descent import DescentResult, descend
 
 def sample(
     model: Energy,
-    A: Tensor,
+    problem: Tensor,
     start: Tensor,
     schedule: Schedule,
     landscape_steps: int,
@@ -22,7 +22,7 @@ def sample(
     refine_steps: int = 0,
     watch_refining: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Answers x0 (S, B, n, n) to problems A (S, B, n, n) from noise `start` (S, B, n, n) at the highest level.
+    """Answers x0 (S, B, *answer shape) to problems (S, B, *problem shape) from noise `start` at the highest level.
 
     At each level, from the noisiest to the least noisy: x0 from eps_hat, clipped to +-bound; x_t from that x0,
     without fresh noise; then `landscape_steps` landscape steps. After the last level, up to `refine_steps` steps
@@ -30,22 +30,22 @@ def sample(
     `watch_refining(step, x0)` after each step of conjugate gradients.
     Source: arXiv 2406.11179, algorithm 2, as in the code released with it.
     """
-    encoded, x_t = model.encode(A), start
+    encoded, x_t = model.encode(problem), start
     for level in reversed(range(len(schedule))):
-        t = torch.full(A.shape[:2], level, device=A.device)
+        t = torch.full(start.shape[:2], level, device=start.device)
         landscape = model.landscape(encoded, t)
         _, eps_hat = landscape(x_t)
         x0 = schedule.denoised(x_t, t, eps_hat).clamp(-bound, bound)
-        x_t = schedule.at("sqrt_alpha_bar", t) * x0
+        x_t = schedule.at("sqrt_alpha_bar", t, x0) * x0
         if landscape_steps or watch:
             descent = descend(landscape, x_t, t, schedule, landscape_steps, bound)
-            x0 = descent.x / schedule.at("sqrt_alpha_bar", t)
+            x0 = descent.x / schedule.at("sqrt_alpha_bar", t, x0)
         if watch:
             watch(level, descent, x0)
         if level:
             x_t = schedule.sqrt_alpha_bar[level - 1] * x0
     if not refine_steps:
         return x0
-    scale, step_size = schedule.at("sqrt_alpha_bar", t), schedule.at("step_size", t)
+    scale, step_size = schedule.at("sqrt_alpha_bar", t, x0), schedule.at("step_size", t, x0)
     watch_x_t = watch_refining and (lambda step, x_t: watch_refining(step, x_t / scale))
     return conjugate_descent(landscape, scale * x0, step_size, bound * scale, refine_steps, watch_x_t) / scale

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from anm.params import ParamError
 from anm.records.schema import RecordError
+from anm.study.floors import add_floors_command, run_floors
 from anm.study.plan import BASELINE, ROOT, STRATEGIES, Run, finished, plan_study
 from anm.study.preflight import PreflightError, check_run, describe_code
 from anm.study.run import UNUSABLE, log, log_error, run_all
@@ -98,6 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--cell", type=int, help="execute only this run, by its number in the output of preflight")
     run.add_argument("--of", type=int, help="number of tasks of the Slurm array; must be the number of runs")
     commands.add_parser("preflight", parents=[shared], help="list the runs, and check that this machine can do them")
+    add_floors_command(commands)
     commands.add_parser("report", parents=[shared], help="build the report; names the runs that are missing")
     return top
 
@@ -105,6 +107,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = make_parser().parse_args(arguments)
+    if options.command == "floors":
+        return run_floors(options)
     reports, files = options.reports.resolve(), [file.resolve() for file in options.files]
     options.grid = options.grid and options.grid.resolve()
     # Kernels start in the project's folder. This lets them import strategies and energies from the caller's folder.

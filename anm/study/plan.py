@@ -81,7 +81,8 @@ def plan_strategy(study: str, strategy: str, settings: dict, *, files, seeds, ch
         arguments = [part for file in files for part in ("-f", str(file))]
         arguments += [part for name, value in flags for part in ("-p", name, str(value))]
         suffix = "" if chunk == usual else f"-seeds{chunk.replace(',', '_')}"
-        name = re.sub(r"[^\w.-]", ".", f"{strategy}-{params.energy}") + suffix
+        task = "" if params.task == RunParams().task else f"{params.task}-"
+        name = re.sub(r"[^\w.-]", ".", f"{strategy}-{task}{params.energy}") + suffix
         runs.append(Run(RunParams(**params.resolved() | {"seeds": chunk}), tuple(arguments), folder / f"{name}.ipynb"))
     return runs
 

@@ -7,52 +7,67 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anm.tasks.base import Task
+
 BLOCK = 1000  # problems are drawn in blocks, each from its own seed, so that a smaller set begins a larger one
 TEST_STREAM, FIT_STREAM = 20240610, 20240611
 
 
 @dataclass(frozen=True)
-class TestSet:
+class FrozenSet:
     """Frozen problems of one difficulty.
 
-    A: problems. X: their inverses, computed in float64 from the float32 A. start: the sampler's noise x_T, N(0, 1).
-    All three are float32 on the CPU, (N, n, n). condition: the condition number of A, float64, (N,).
+    problem (N, *problem shape). answer (N, *answer shape), computed in float64. start: the sampler's noise x_T,
+    N(0, 1), (N, *answer shape). All three are float32 on the CPU. condition: how ill-conditioned each problem is,
+    float64, (N,); None where the task has no such number.
     """
 
-    __test__ = False  # pytest collects classes named Test*
-
-    offset: float
-    A: Tensor
-    X: Tensor
+    task: Task
+    difficulty: float
+    problem: Tensor
+    answer: Tensor
     start: Tensor
-    condition: np.ndarray
+    condition: np.ndarray | None
 
     def __len__(self) -> int:
-        return len(self.A)
+        return len(self.problem)
+
+    def batch(self, rows: slice, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Problems and answers of these rows, each (S, rows, *shape), on the device of `like` (S, ...)."""
+        parts = (part[rows].to(like.device) for part in (self.problem, self.answer))
+        return tuple(part.expand(len(like), *part.shape) for part in parts)
 
 
-def frozen_block(n: int, offset: float, block: int, stream: int, count: int) -> tuple[np.ndarray, ...]:
-    """The first `count` problems of one block: A, X and start in float32, condition in float64."""
-    random = np.random.Generator(np.random.Philox([stream, n * 10**6 + block]))
+def frozen_block(task: Task, n: int, difficulty: float, block: int, stream: int, count: int) -> FrozenSet:
+    """The first `count` problems of one block."""
+    random = np.random.Generator(np.random.Philox([stream, n * 10**6 + block, *task.frozen_key]))
     # The whole block is drawn, so that the draws of `start` do not depend on `count`.
-    R = random.uniform(-1, 1, (BLOCK, n, n))[:count].copy()
-    A = (2 * R @ R.transpose(0, 2, 1) + offset * np.eye(n)).astype(np.float32)
-    exact = A.astype(np.float64)
-    eigenvalues = np.linalg.eigvalsh(exact)
-    start = random.standard_normal((BLOCK, n, n), dtype=np.float32)[:count].copy()
-    return A, np.linalg.inv(exact).astype(np.float32), start, eigenvalues[:, -1] / eigenvalues[:, 0]
+    problem, answer = task.draw_frozen(random, BLOCK, count, n, difficulty)
+    start = random.standard_normal((BLOCK, *answer.shape[1:]), dtype=np.float32)[:count].copy()
+    condition = task.condition(problem.numpy().astype(np.float64))
+    return FrozenSet(task, difficulty, problem, answer, torch.from_numpy(start), condition)
 
 
 @lru_cache(maxsize=8)
-def frozen_problems(n: int, offset: float, problems: int, stream: int = TEST_STREAM) -> TestSet:
-    """The first `problems` frozen problems of side n at this offset.
+def frozen_problems(task: Task, n: int, difficulty: float, problems: int, stream: int = TEST_STREAM) -> FrozenSet:
+    """The first `problems` frozen problems of a task at size n and this difficulty.
 
-    R is the same at every offset: difficulties differ in c alone. FIT_STREAM gives problems that no test set
-    contains; baselines are fitted on them.
+    The random numbers are the same at every difficulty. FIT_STREAM gives problems that no test set contains;
+    baselines are fitted on them.
     """
     blocks = [
-        frozen_block(n, offset, block, stream, min(BLOCK, problems - block * BLOCK))
+        frozen_block(task, n, difficulty, block, stream, min(BLOCK, problems - block * BLOCK))
         for block in range(-(-problems // BLOCK))
     ]
-    A, X, start, condition = (np.concatenate(parts) for parts in zip(*blocks))
-    return TestSet(offset, torch.from_numpy(A), torch.from_numpy(X), torch.from_numpy(start), condition)
+    joined = [torch.cat([getattr(block, part) for block in blocks]) for part in ("problem", "answer", "start")]
+    conditions = [block.condition for block in blocks]
+    condition = None if conditions[0] is None else np.concatenate(conditions)
+    return FrozenSet(task, difficulty, *joined, condition)
+
+
+def other_frozen_problems(task: Task, n: int, problems: int) -> dict[str, FrozenSet]:
+    """The task's further problems, of kinds that training never draws; their difficulty is NaN, they have none."""
+    return {
+        name: FrozenSet(task, float("nan"), problem, answer, start, task.condition(problem.numpy().astype(np.float64)))
+        for name, (problem, answer, start) in task.other_problems(n, problems).items()
+    }

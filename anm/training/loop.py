@@ -6,7 +6,6 @@ from anm.params import RunParams
 from anm.solvers.errors import mse_per_seed, solve_errors
 from anm.solvers.solver import Solver
 from anm.tasks.frozen import FIT_STREAM, frozen_problems
-from anm.tasks.inverse import OFFSETS
 from anm.training import checkpoints
 from anm.training.cuda_graph import CudaGraphStep
 from anm.training.state import TrainingState
@@ -35,6 +34,7 @@ def train(params: RunParams, log=print, checkpoint_seconds: float = CHECKPOINT_S
         f"strategy {params.strategy}, energy {params.energy}, seeds {params.seeds}, "
         f"on {device} ({how}), run {params.run_id()}"
     )
+    warn_about_bound(params, log)
     with precision(params.precision):
         # Set up
         keep_memory()
@@ -52,6 +52,20 @@ def train(params: RunParams, log=print, checkpoint_seconds: float = CHECKPOINT_S
         # Loop
         run_loop(state, log, checkpoint_seconds)
     return state.solver()
+
+
+def warn_about_bound(params: RunParams, log) -> None:
+    """Log how much of the right answers `answer_bound` cuts off, on problems that no test set contains."""
+    task, bound = params.task_object(), params.answer_bound
+    for split, difficulty in task.splits.items():
+        answer = frozen_problems(task, params.n, difficulty, VALIDATION_PROBLEMS, FIT_STREAM).answer
+        cut = (answer.abs() - bound).clamp(min=0)
+        if cut.any():
+            share, cost = (cut > 0).float().mean().item(), cut.square().mean().item()
+            log(
+                f"warning: answer_bound = {bound:g} cuts off {share:.2g} of the entries of right answers on {split}, "
+                f"which alone is an error of {cost:.2g}; a larger answer_bound avoids it"
+            )
 
 
 def run_loop(state: TrainingState, log, checkpoint_seconds: float) -> None:
@@ -90,8 +104,8 @@ def run_loop(state: TrainingState, log, checkpoint_seconds: float) -> None:
 
 def validate(state: TrainingState) -> None:
     """Score the averaged weights on frozen problems outside every test set, for the learning curve."""
-    frozen = frozen_problems(state.params.n, OFFSETS["same"], VALIDATION_PROBLEMS, FIT_STREAM)
-    errors, _ = solve_errors(state.solver(), frozen)
+    frozen = frozen_problems(state.task, state.params.n, state.task.splits["same"], VALIDATION_PROBLEMS, FIT_STREAM)
+    errors = solve_errors(state.solver(), frozen).error
     state.metrics.history["mse_step"].append(state.step)
     state.metrics.history["mse_same"].append(mse_per_seed(errors)["mse"])
 

@@ -7,15 +7,12 @@ from torch.nn import functional as F
 from anm.energies import Landscape
 from anm.miners import Miner, MiningContext, mine_negative
 from anm.params import RunParams
-from anm.tasks.inverse import residual_norm
-
-# The metric `false` counts negatives with a smaller residual as correct answers, unless false_negative_residual is set.
-CORRECT_RESIDUAL = 0.1
+from anm.utils.rows import mean_square
 
 
 def denoising_loss(eps_hat: Tensor, eps: Tensor) -> Tensor:
     """MSE of the noise prediction, per row (S, B). Source: arXiv 2006.11239, eq. 14."""
-    return (eps_hat - eps).square().mean((-2, -1))
+    return mean_square(eps_hat - eps)
 
 
 def contrastive_loss(energy_positive: Tensor, energy_negative: Tensor) -> Tensor:
@@ -31,20 +28,25 @@ def contrastive_weight(params: RunParams, step: int) -> float:
     return params.contrastive_weight * min(1.0, (step + 1) / max(1, params.contrastive_warmup))
 
 
-def contrast_mask(context: MiningContext, residuals: Tensor) -> Tensor:
-    """Which negatives the contrastive loss uses (S, B), given their residuals (S, B).
-
-    A negative is used if its noise level is in `mining_levels` and its residual is not below `false_negative_residual`.
-    """
+def contrast_mask(context: MiningContext, negative: Tensor) -> Tensor:
+    """Which negatives the contrastive loss uses (S, B): those at `mining_levels` that are wrong answers."""
     low, high = context.params.mining_level_range
-    is_correct = residuals < context.params.false_negative_residual  # False for NaN, so that an error is not hidden
-    return (context.t >= low) & (context.t <= high) & ~is_correct
+    return (context.t >= low) & (context.t <= high) & context.wrong(negative)
+
+
+def correctness(context: MiningContext, negative: Tensor) -> dict[str, Tensor]:
+    """`residual`: each negative's violation; `false`: 1 where it is a right answer. Empty where nobody can tell."""
+    if not context.task.verifiable:
+        return {}
+    residual = context.task.violation(context.problem, negative)
+    right = residual < (context.params.false_negative_residual or context.task.right_below)
+    return {"residual": residual, "false": right.to(residual.dtype)}
 
 
 def row_losses(landscape: Landscape, context: MiningContext, eps: Tensor, strategy: Miner) -> dict[str, Tensor]:
     """Losses and metrics per row (S, B); those of the contrast only with negatives.
 
-    The denoising loss uses the noise `eps` (S, B, n, n); positives and negatives share the noise context.eps.
+    The denoising loss uses the noise `eps` (S, B, *answer shape); positives and negatives share the noise context.eps.
     A row whose negative is not used has a contrastive loss of 0 and still counts in the mean over rows.
     """
     _, eps_hat = landscape(context.schedule.noised(context.x0, context.t, eps))
@@ -56,17 +58,14 @@ def row_losses(landscape: Landscape, context: MiningContext, eps: Tensor, strate
     for name, x0 in {"positive": context.x0, "negative": negative}.items():
         energy[name], _ = landscape(context.schedule.noised(x0, context.t, context.eps), gradient=False)
     with torch.no_grad():
-        distance = (negative - context.x0).square().mean((-2, -1)).sqrt()
-        residuals = residual_norm(context.A, negative)
-        used = contrast_mask(context, residuals)
-        correct = residuals < (context.params.false_negative_residual or CORRECT_RESIDUAL)
+        distance = mean_square(negative - context.x0).sqrt()
+        used = contrast_mask(context, negative)
+        rows |= correctness(context, negative)
     rows |= {
         "contrast": torch.where(used, contrastive_loss(energy["positive"], energy["negative"]), 0.0),
         "energy_positive": energy["positive"],
         "energy_negative": energy["negative"],
         "distance": distance,
-        "residual": residuals,
-        "false": correct.to(distance.dtype),
         "counts": used.to(distance.dtype),
     }
     return context.measured | rows

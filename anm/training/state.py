@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anm.energies import Energy
+from anm.energies import build_energy
 from anm.energies.schedule import Schedule
 from anm.params import RunParams
 from anm.registry import resolve
@@ -30,12 +30,10 @@ class TrainingState:
 
     def __init__(self, params: RunParams):
         self.params, self.device = params, params.torch_device()
-        seeds = len(params.seed_list)
         self.streams = RandomStreams(params.seed_list, self.device)
-        energy = resolve("energy", params.energy)
-        model: Energy = energy(params.n, params.noise_levels, seeds)
-        self.model = model.reset(self.streams.generators["weights"]).to(self.device)
-        self.average = energy(params.n, params.noise_levels, seeds).to(self.device).requires_grad_(False)
+        self.task = params.task_object()
+        self.model = build_energy(params).reset(self.streams.generators["weights"]).to(self.device)
+        self.average = build_energy(params).to(self.device).requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
         self.compiled = params.compiles(self.device)
         if self.compiled:

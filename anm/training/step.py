@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from anm.miners import MiningContext
-from anm.tasks.inverse import draw_problems
 from anm.training.ema import update_average
 from anm.training.losses import row_losses
 from anm.training.state import TrainingState
+from anm.utils.random_streams import StreamDraws
 
 MAX_GRAD_NORM = 1.0  # as in the code released with arXiv 2406.11179
 
@@ -53,11 +53,11 @@ def compute_step(state: TrainingState) -> None:
 def draw_batch(state: TrainingState) -> tuple[MiningContext, Tensor]:
     """The next batch as a miner sees it; the denoising loss's noise (S, B, n, n)."""
     p, streams = state.params, state.streams
-    A, x0 = draw_problems(streams.uniform("problems", p.batch_size, p.n, p.n))
+    problem, x0 = state.task.draw(StreamDraws(streams, "problems"), p.batch_size, p.n, state.task.splits["same"])
     t = streams.integers("noise", p.noise_levels, p.batch_size)
-    eps = streams.normal("noise", p.batch_size, p.n, p.n)
-    landscape = state.model.landscape(state.model.encode(A), t)
-    return MiningContext(A, x0, t, landscape, state.schedule, p, streams, state.miner_state), eps
+    eps = streams.normal("noise", *x0.shape[1:])
+    landscape = state.model.landscape(state.model.encode(problem), t)
+    return MiningContext(state.task, problem, x0, t, landscape, state.schedule, p, streams, state.miner_state), eps
 
 
 def clip_per_seed(gradients: list[Tensor], largest: float) -> Tensor:

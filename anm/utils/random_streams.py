@@ -1,7 +1,9 @@
 """Named random streams per seed: draws from one stream never shift the draws of another."""
 
 import hashlib
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,3 +57,32 @@ class RandomStreams:
         for name, generators in self.generators.items():
             for generator, saved in zip(generators, state[name], strict=True):
                 generator.set_state(saved)
+
+
+class StreamDraws(NamedTuple):
+    """The draws of one named stream, as a task uses them."""
+
+    streams: RandomStreams
+    name: str
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [-1, 1), (S, *shape)."""
+        return self.streams.uniform(self.name, *shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1), (S, *shape)."""
+        return self.streams.normal(self.name, *shape)
+
+
+class NumpyDraws(NamedTuple):
+    """The same from a numpy generator, float64, with S = 1."""
+
+    random: np.random.Generator
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [-1, 1), (1, *shape)."""
+        return torch.from_numpy(self.random.uniform(-1, 1, (1, *shape)))
+
+    def normal(self, *shape: int) -> Tensor:
+        """N(0, 1), (1, *shape)."""
+        return torch.from_numpy(self.random.standard_normal((1, *shape)))

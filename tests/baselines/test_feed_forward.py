@@ -2,13 +2,12 @@
 
 import torch
 from matrix_energies import SEEDS
+from tiny import frozen_inverse
 
 from anm.baselines.feed_forward import feed_forward_errors, train_feed_forward
 from anm.params import RunParams
 from anm.records.feed_forward import read_feed_forward
 from anm.study.feed_forward import main
-from anm.tasks.frozen import frozen_problems
-from anm.tasks.inverse import OFFSETS
 
 PARAMS = RunParams(energy="bilinear", n=4, batch_size=32, learning_rate=1e-2, seeds="0,1", device="cpu")
 
@@ -18,7 +17,7 @@ def trained(steps, **other):
 
 
 def test_training_brings_the_error_down():
-    test = frozen_problems(4, OFFSETS["same"], 100)
+    test = frozen_inverse(4, 0.5, 100)
     before, after = (feed_forward_errors(trained(steps), test) for steps in (1, 120))
     assert len(after) == SEEDS and all(later < sooner / 3 for sooner, later in zip(before, after))
 
@@ -28,13 +27,13 @@ def test_averages_keep_no_graph():
 
 
 def test_a_seed_is_the_same_in_every_stack():
-    A = frozen_problems(4, 0.5, 3).A
+    A = frozen_inverse(4, 0.5, 3).problem
     torch.testing.assert_close(trained(5).solve(A)[1:], trained(5, seeds="1").solve(A), rtol=1e-3, atol=1e-4)
 
 
 def test_answers_for_any_n_do_not_depend_on_the_batch():
-    network, test = trained(2), frozen_problems(7, 0.5, 5)
-    assert network.solve(test.A).shape == (2, 5, 7, 7)
+    network, test = trained(2), frozen_inverse(7, 0.5, 5)
+    assert network.solve(test.problem).shape == (2, 5, 7, 7)
     torch.testing.assert_close(
         torch.tensor(feed_forward_errors(network, test, batch=2)), torch.tensor(feed_forward_errors(network, test))
     )

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from anm.benchmark import lower_bound
 from anm.benchmark.lower_bound import MatmulLowerBound, MatmulRecorder
-from anm.energies.mlp import HIDDEN
+from anm.energies.mlp import WIDTH
 from anm.params import RunParams
 from anm.training.state import TrainingState
 from anm.training.step import training_step
@@ -27,10 +27,10 @@ def test_a_denoising_step_has_six_times_the_products_of_a_forward_pass(tmp_path)
     params, step = step_of(tmp_path, strategy="none")
     bound = MatmulLowerBound(step, CPU)
     inputs, rows = params.n**2, params.batch_size
-    problem, others = inputs * HIDDEN, 2 * inputs * HIDDEN + 2 * HIDDEN**2
+    problem, others = inputs * WIDTH, 2 * inputs * WIDTH + 2 * WIDTH**2
     # Forward: all. The gradient in x_t: `others` again. Backward: twice both, without the gradient in A or x_t.
     # Products that select or embed noise levels are small, or excluded by their short side.
-    expected = 2 * rows * (2 * problem + 6 * others - inputs * HIDDEN) + 2 * params.n**3 * rows
+    expected = 2 * rows * (2 * problem + 6 * others - inputs * WIDTH) + 2 * params.n**3 * rows
     assert expected <= bound.flop < 1.02 * expected
 
 

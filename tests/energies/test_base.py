@@ -7,7 +7,9 @@ import torch
 from tiny import narrow, random_inputs, same_bits, silent_train, tiny  # noqa: F401
 
 import anm
-from anm.energies import EnergyMLP, EnergyResidual
+from anm.energies import EnergyMLP, EnergyResidual, build_energy
+from anm.params import ParamError
+from anm.registry import CHOICES
 from anm.training import loop
 from anm.utils.random_streams import RandomStreams
 
@@ -144,6 +146,28 @@ def test_a_resumed_run_equals_one_without_a_break(own_energy, tmp_path, monkeypa
     resumed = silent_train(params)
     assert resumed.timing["resumed"] == 1
     assert same_bits(whole.model.state_dict(), resumed.model.state_dict())
+
+
+def test_an_energy_without_shapes_is_for_matrices_alone(own_energy, tmp_path):
+    reason = r"takes no `shapes`, and task 'addition' has problems \(2, 4, 4\) and answers \(4, 4\); use mlp"
+    params = tiny(tmp_path, energy=own_energy, task="addition")
+    with pytest.raises(ParamError, match=f"energy = '{own_energy}': {reason}"):
+        build_energy(params)
+    assert build_energy(tiny(tmp_path, energy=own_energy, task="square_root")).hidden.weight.shape == (2, 16, 32)
+    assert not any(tmp_path.glob("*-*"))
+
+
+@pytest.mark.parametrize("task, shapes", [("inverse", ((4, 4), (4, 4))), ("addition", ((2, 4, 4), (4, 4)))])
+def test_an_energy_is_built_with_the_shapes_and_the_width_of_its_run(task, shapes, tmp_path):
+    model = build_energy(tiny(tmp_path, task=task, width=17))
+    assert type(model) is EnergyMLP and (model.n, model.noise_levels, model.stack, model.width) == (4, 4, 2, 17)
+    assert (model.problem_shape, model.answer_shape) == shapes
+    assert type(build_energy(tiny(tmp_path, energy="residual"))) is EnergyResidual
+
+
+def test_an_energy_of_a_user_gets_only_what_its_constructor_names(tmp_path, monkeypatch):
+    monkeypatch.setitem(CHOICES["energy"], "noted", lambda n, noise_levels, stack, shapes: (n, stack, shapes))
+    assert build_energy(tiny(tmp_path, energy="noted", task="own_task:RowSums")) == (4, 2, ((4, 4), (4,)))
 
 
 def test_the_energy_must_be_written():

@@ -9,8 +9,10 @@ from tiny import CPU, fresh_mlp, random_inputs, same_bits
 from torch.nn import functional as F
 
 from anm.energies import EnergyMLP
-from anm.energies.mlp import EMBEDDING, HIDDEN, SiluAndDerivative, sinusoidal
+from anm.energies.mlp import EMBEDDING, WIDTH, SiluAndDerivative, sinusoidal
+from anm.params import ParamError
 from anm.registry import CHOICES
+from anm.solvers.solver import Solver
 from anm.utils.device import can_compile
 from anm.utils.random_streams import RandomStreams
 
@@ -32,7 +34,7 @@ def published_formula(model, seed, A, x, level):
     u = fc1 @ torch.cat([A.flatten(), x.flatten()]) + model.problem.bias[seed]
     h = u * torch.sigmoid(u)
     for layer, by_level in ((model.layer2, model.level2), (model.layer3, model.level3)):
-        gain, bias = linear(by_level, emb).split(HIDDEN)
+        gain, bias = linear(by_level, emb).chunk(2)
         u = linear(layer, h) * (gain + 1) + bias
         h = u * torch.sigmoid(u)
     return linear(model.output, h).square().sum()
@@ -65,6 +67,34 @@ def test_the_closed_form_gradient_equals_autograd(n, stack, batch):
         assert eps_hat.shape == x_t.shape
         assert (eps_hat - expected).abs().max() <= 1e-10 * expected.abs().max()
         assert (value - energy).abs().max() <= 1e-10 * energy.abs().max()
+
+
+@pytest.mark.parametrize("problem_shape, answer_shape", [((2, 3, 3), (3, 3)), ((3, 3), (3,)), ((5,), (2, 1, 2))])
+def test_problems_and_answers_of_other_shapes(problem_shape, answer_shape):
+    model = EnergyMLP(3, 6, 2, (problem_shape, answer_shape), width=24).to(DOUBLE)
+    model.reset(RandomStreams((0, 1), CPU).generators["weights"])
+    g = torch.Generator().manual_seed(0)
+    problem = torch.randn(2, 4, *problem_shape, generator=g, dtype=DOUBLE)
+    x_t = torch.randn(2, 4, *answer_shape, generator=g, dtype=DOUBLE, requires_grad=True)
+    t = torch.randint(6, (2, 4), generator=g)
+    energy, eps_hat = model.energy_and_grad(problem, x_t, t)
+    for s, b in ((0, 0), (1, 3)):
+        expected = published_formula(model, s, problem[s, b], x_t[s, b], t[s, b].item())
+        torch.testing.assert_close(energy[s, b], expected, rtol=1e-5, atol=0)
+    (expected,) = torch.autograd.grad(model.energy(problem, x_t, t).sum(), x_t)
+    assert eps_hat.shape == x_t.shape and (eps_hat - expected).abs().max() <= 1e-10 * expected.abs().max()
+    # the range of a layer's first weights follows from the number of all of its inputs
+    inputs = math.prod(problem_shape) + math.prod(answer_shape)
+    for part in (model.problem.weight, model.answer, model.problem.bias):
+        assert 0.8 * inputs**-0.5 < part.abs().max() <= inputs**-0.5
+
+
+def test_the_width_is_that_of_every_hidden_layer():
+    model = EnergyMLP(3, 4, 1, width=10)
+    shapes = {name: tuple(weight.shape[1:]) for name, weight in model.named_parameters() if "weight" in name}
+    assert shapes["problem.weight"] == (10, 9) and shapes["layer2.weight"] == shapes["layer3.weight"] == (10, 10)
+    assert shapes["level2.weight"] == shapes["level3.weight"] == (20, EMBEDDING) and shapes["output.weight"] == (9, 10)
+    assert model.answer.shape == (1, 10, 9) and EnergyMLP(3, 4, 1).layer2.weight.shape == (1, WIDTH, WIDTH)
 
 
 @pytest.mark.parametrize("n, stack, batch", SIZES)
@@ -167,8 +197,8 @@ def test_problem_and_answer_start_as_one_layer():
     first = torch.cat([model.problem.weight, model.answer], dim=2)
     for weight, bias, inputs in [
         (first, model.problem.bias, 2 * n * n),
-        (model.layer2.weight, model.layer2.bias, HIDDEN),
-        (model.output.weight, model.output.bias, HIDDEN),
+        (model.layer2.weight, model.layer2.bias, WIDTH),
+        (model.output.weight, model.output.bias, WIDTH),
         (model.level3.weight, model.level3.bias, EMBEDDING),
     ]:
         bound = inputs**-0.5
@@ -187,18 +217,18 @@ def test_initial_weights_do_not_use_torch_s_global_generator():
     assert torch.equal(torch.rand(3), expected)
 
 
-def ired_weights(n=3, seed=0):
-    """Weights under the names and in the shapes of the released code."""
+def ired_weights(n=3, seed=0, matrices=1, width=WIDTH):
+    """Weights under the names and in the shapes of the released code; `matrices` in a problem."""
     g = torch.Generator().manual_seed(seed)
     shapes = {
         "time_mlp.1": (EMBEDDING, EMBEDDING),
         "time_mlp.3": (EMBEDDING, EMBEDDING),
-        "fc1": (HIDDEN, 2 * n * n),
-        "fc2": (HIDDEN, HIDDEN),
-        "fc3": (HIDDEN, HIDDEN),
-        "fc4": (n * n, HIDDEN),
-        "t_map_fc2": (2 * HIDDEN, EMBEDDING),
-        "t_map_fc3": (2 * HIDDEN, EMBEDDING),
+        "fc1": (width, (matrices + 1) * n * n),
+        "fc2": (width, width),
+        "fc3": (width, width),
+        "fc4": (n * n, width),
+        "t_map_fc2": (2 * width, EMBEDDING),
+        "t_map_fc3": (2 * width, EMBEDDING),
     }
     weights = {}
     for name, shape in shapes.items():
@@ -220,24 +250,35 @@ def test_released_weights_give_the_same_energy():
     assert same_bits(model.energy_and_grad(A, x_t, t), prefixed.energy_and_grad(A, x_t, t))
 
 
+def test_released_weights_of_addition_take_two_matrices():
+    weights = ired_weights(3, matrices=2, width=48)
+    model = EnergyMLP.from_ired(weights, noise_levels=7)
+    assert (model.problem_shape, model.answer_shape, model.n, model.width) == ((2, 3, 3), (3, 3), 3, 48)
+    assert torch.equal(torch.cat([model.problem.weight, model.answer], dim=2)[0], weights["fc1.weight"])
+    solver = Solver.from_energy(model, task="addition", device="cpu", landscape_steps=1)
+    assert solver.params.width == 48 and solver.solve(torch.ones(5, 2, 3, 3)).shape == (1, 5, 3, 3)
+    with pytest.raises(ParamError, match="task = 'inverse': has problems and answers .* the task that it was trained"):
+        Solver.from_energy(model, device="cpu")
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
         (lambda w: w.pop("fc3.bias"), "fc3.bias: missing"),
         (lambda w: w.pop("fc1.weight"), "fc1.weight: missing"),
         (
-            lambda w: w.update({"fc2.weight": torch.zeros(HIDDEN, 4)}),
+            lambda w: w.update({"fc2.weight": torch.zeros(WIDTH, 4)}),
             r"fc2.weight: must be \(512, 512\), not \(512, 4\)",
         ),
         (
-            lambda w: w.update({"fc4.weight": torch.zeros(25, HIDDEN)}),
+            lambda w: w.update({"fc4.weight": torch.zeros(25, WIDTH)}),
             r"fc4.weight: must be \(9, 512\), not \(25, 512\)",
         ),
-        (lambda w: w.update({"fc1.weight": torch.zeros(HIDDEN, 33)}), "fc1.weight: must be"),
-        (lambda w: w.update({"fc1.weight": torch.zeros(HIDDEN)}), "fc1.weight: must be"),
+        (lambda w: w.update({"fc1.weight": torch.zeros(WIDTH, 33)}), "fc1.weight: must be"),
+        (lambda w: w.update({"fc1.weight": torch.zeros(WIDTH)}), "fc1.weight: must be"),
         (lambda w: w.update({"fc1.weight": torch.zeros(64, 18)}), "fc1.weight: must be"),
         (lambda w: w.update({"fc1.bias": torch.zeros(64)}), "fc1.bias: must be"),
-        (lambda w: w.update({"ema.fc2.bias": torch.zeros(HIDDEN)}), "fc2.bias: given more than once"),
+        (lambda w: w.update({"ema.fc2.bias": torch.zeros(WIDTH)}), "fc2.bias: given more than once"),
     ],
 )
 def test_wrong_weights_are_rejected_by_name(change, message):

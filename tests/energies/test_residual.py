@@ -11,14 +11,14 @@ def test_the_energy_is_its_formula():
     model, (A, _, x_t, t) = shaken(EnergyResidual, 4), problems(4)
     schedule = Schedule(LEVELS).double()
     (P,) = model.heads(model.encode(A)[1], t)
-    residual = P @ (A @ x_t - schedule.at("sqrt_alpha_bar", t) * torch.eye(4))
+    residual = P @ (A @ x_t - schedule.at("sqrt_alpha_bar", t, A) * torch.eye(4))
     expected = residual.square().sum((-2, -1)) / (2 * schedule.sqrt_noise[t])
     torch.testing.assert_close(model.energy(A, x_t, t), expected)
 
 
 def test_the_inverse_is_the_minimum_for_any_weights():
     model, (A, x0, _, t) = shaken(EnergyResidual, 6), problems(6)
-    x_t = Schedule(LEVELS).double().at("sqrt_alpha_bar", t) * x0
+    x_t = Schedule(LEVELS).double().at("sqrt_alpha_bar", t, x0) * x0
     energy, eps_hat = model.energy_and_grad(A, x_t, t)
     assert energy.max() < 1e-18 and eps_hat.abs().max() < 1e-8
 

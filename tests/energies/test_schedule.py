@@ -38,11 +38,10 @@ def test_noise_grows_with_the_level_and_everything_is_float32():
 
 def test_each_row_gets_the_constant_of_its_level():
     schedule, t = Schedule(5), torch.tensor([[0, 4, 2], [3, 3, 1]])
-    at = schedule.at("alpha_bar", t)
-    assert at.shape == (2, 3, 1, 1)
-    assert torch.equal(
-        at[..., 0, 0], torch.stack([torch.stack([schedule.alpha_bar[k] for k in row]) for row in t.tolist()])
-    )
+    expected = torch.stack([torch.stack([schedule.alpha_bar[k] for k in row]) for row in t.tolist()])
+    for shape in ((), (4,), (4, 4), (2, 4, 4)):
+        at = schedule.at("alpha_bar", t, torch.zeros(2, 3, *shape))
+        assert at.shape == (2, 3, *[1] * len(shape)) and torch.equal(at.flatten(1), expected)
 
 
 def test_noised_by_hand():

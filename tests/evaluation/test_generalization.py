@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from matrix_energies import shaken
+from tiny import frozen_inverse
 
 from anm.energies import EnergyBilinear, EnergyMLP, EnergyResidual
 from anm.energies.schedule import Schedule
@@ -16,8 +17,7 @@ from anm.evaluation.generalization import (
 )
 from anm.params import RunParams
 from anm.solvers.solver import Solver
-from anm.tasks.frozen import frozen_problems
-from anm.tasks.inverse import squared_error
+from anm.utils.rows import mean_square
 
 
 def solver_of(energy, n=4):
@@ -44,9 +44,9 @@ class CountingTensor(torch.Tensor):
 @pytest.mark.parametrize("landscape_steps, refine_steps", [(0, 0), (1, 0), (5, 0), (5, 3)])
 def test_the_stated_products_are_made(energy, landscape_steps, refine_steps):
     solver = solver_of(energy, 5)
-    A = frozen_problems(5, 0.1, 1).A.as_subclass(CountingTensor)
+    A = frozen_inverse(5, 0.1, 1).problem.as_subclass(CountingTensor)
     CountingTensor.made = 0
-    list(solver.answers(A, frozen_problems(5, 0.1, 1).start, landscape_steps, refine_steps=refine_steps))
+    list(solver.answers(A, frozen_inverse(5, 0.1, 1).start, landscape_steps, refine_steps=refine_steps))
     assert CountingTensor.made / 2 == products_per_answer(solver.model, landscape_steps, refine_steps)  # two seeds
 
 
@@ -56,11 +56,11 @@ def test_an_energy_of_fixed_n_has_no_products():
 
 @pytest.mark.parametrize("energy", [EnergyResidual, EnergyMLP])
 def test_errors_of_one_solution_equal_those_of_a_solution_per_budget(energy):
-    solver, test = solver_of(energy), frozen_problems(4, 0.1, 7)
+    solver, test = solver_of(energy), frozen_inverse(4, 0.1, 7)
     seen = refinement_errors(solver, test, (0, 2, 9))
     for errors, budget in zip(seen, (0, 2, 9)):
-        ((_, alone),) = solver.answers(test.A, test.start, refine_steps=budget)
-        np.testing.assert_allclose(errors, squared_error(alone, test.X).numpy(), rtol=1e-4, atol=1e-12)
+        ((_, alone),) = solver.answers(test.problem, test.start, refine_steps=budget)
+        np.testing.assert_allclose(errors, mean_square(alone - test.answer).numpy(), rtol=1e-4, atol=1e-12)
 
 
 def test_all_entries_for_an_energy_of_any_n():

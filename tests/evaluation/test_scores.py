@@ -7,13 +7,12 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from tiny import fresh_solver, narrow, silent_train, tiny  # noqa: F401
+from tiny import INVERSE, fresh_solver, frozen_inverse, narrow, silent_train, tiny  # noqa: F401
 
 from anm.evaluation.scores import CONDITION_BINS, STEP_BUDGETS, evaluate, mse_by_condition
 from anm.solvers.errors import mse_per_seed, solve_errors
 from anm.solvers.solver import ROWS_AT_ONCE, Solver
-from anm.tasks.frozen import frozen_problems
-from anm.tasks.inverse import LADDER, OFFSETS, residual_norm, squared_error
+from anm.utils.rows import mean_square
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +40,13 @@ def evaluation(solver, budgets):
 
 
 def test_errors_by_hand():
-    X = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
-    x0 = X + torch.tensor([[[0.0, 2.0], [0.0, 1.0]]])
-    assert squared_error(x0, X).tolist() == [5 / 4]
-    A = torch.tensor([[[2.0, 0.0], [0.0, 1.0]]])
+    A = torch.tensor([[[[2.0, 0.0], [0.0, 1.0]]]])
+    X = torch.tensor([[[[1.0, 0.0], [0.0, 2.0]]]])
+    x0 = X + torch.tensor([[0.0, 2.0], [0.0, 1.0]])
+    assert INVERSE.error(A, x0, X).tolist() == [[5 / 4]]
     # A x0 - I = [[1, 4], [0, 2]], of Frobenius norm sqrt(21)
-    assert residual_norm(A, x0).item() == pytest.approx(math.sqrt(21) / math.sqrt(2))
-    assert residual_norm(A, torch.linalg.inv(A)).item() == 0
+    assert INVERSE.violation(A, x0).item() == pytest.approx(math.sqrt(21) / math.sqrt(2))
+    assert INVERSE.violation(A, torch.linalg.inv(A)).item() == 0
 
 
 def test_a_score_by_hand():
@@ -75,12 +74,12 @@ def test_bins_hold_equally_many_problems():
     assert mse_by_condition(np.ones((1, 800)), condition)["problems"] == [100] * CONDITION_BINS
 
 
-def test_the_scores_are_those_of_the_answers_to_the_frozen_problems(solver, evaluation):
-    for split, offset in OFFSETS.items():
-        test = frozen_problems(4, offset, 60)
-        X = torch.cat([x0 for _, x0 in solver.answers(test.A, test.start)], dim=1).double().numpy()
-        errors = np.square(X - test.X.double().numpy()).mean(axis=(2, 3))
-        rest = np.linalg.norm(test.A.double().numpy() @ X - np.eye(4), axis=(2, 3)) / 2
+def test_the_scores_are_those_of_the_answers_to_the_frozen_inverse(solver, evaluation):
+    for split, offset in INVERSE.splits.items():
+        test = frozen_inverse(4, offset, 60)
+        X = torch.cat([x0 for _, x0 in solver.answers(test.problem, test.start)], dim=1).double().numpy()
+        errors = np.square(X - test.answer.double().numpy()).mean(axis=(2, 3))
+        rest = np.linalg.norm(test.problem.double().numpy() @ X - np.eye(4), axis=(2, 3)) / 2
         result = evaluation.results[split]
         assert (result["offset"], result["problems"]) == (offset, 60)
         assert result["mse"] == pytest.approx(errors.mean(axis=1), rel=1e-5)
@@ -94,10 +93,11 @@ def test_the_scores_are_those_of_the_answers_to_the_frozen_problems(solver, eval
 
 def test_ladder_and_step_budgets(solver, evaluation, budgets):
     ladder, rungs = evaluation.results["ladder"], evaluation.results["landscape_steps"]
-    assert [rung["offset"] for rung in ladder] == list(LADDER) and [rung["steps"] for rung in rungs] == list(budgets)
+    assert [rung["offset"] for rung in ladder] == list(INVERSE.ladder)
+    assert [rung["steps"] for rung in rungs] == list(budgets)
     assert STEP_BUDGETS == (0, 1, 2, 3, 4, 5, 10, 20)
     assert {rung["problems"] for rung in ladder + rungs} == {12}
-    errors, _ = solve_errors(solver, frozen_problems(4, 0.1, 12))
+    errors = solve_errors(solver, frozen_inverse(4, 0.1, 12)).error
     assert next(rung for rung in ladder if rung["offset"] == 0.1)["mse"] == mse_per_seed(errors)["mse"]
     at_run_s_own = next(rung for rung in rungs if rung["steps"] == solver.params.landscape_steps)
     assert at_run_s_own["harder"] == mse_per_seed(errors)["mse"]
@@ -132,17 +132,18 @@ def test_an_evaluation_is_reproducible(solver, evaluation, budgets):
 def errors_in_batches(solver, test, batch, dtype):
     """Squared errors (S, N) of answers that are computed in `dtype` throughout."""
     precise = Solver(solver.params, copy.deepcopy(solver.model).to(dtype), copy.deepcopy(solver.schedule).to(dtype))
-    A, X, start = (part.to(dtype) for part in (test.A, test.X, test.start))
-    return torch.cat([squared_error(x0, X[rows]) for rows, x0 in precise.answers(A, start, batch=batch)], dim=1).numpy()
+    A, X, start = (part.to(dtype) for part in (test.problem, test.answer, test.start))
+    errors = [mean_square(x0 - X[rows]) for rows, x0 in precise.answers(A, start, batch=batch)]
+    return torch.cat(errors, dim=1).numpy()
 
 
 @pytest.mark.parametrize("batch", [1, 7, 256, 4096])
 def test_scores_do_not_depend_on_the_evaluation_batch(batch, solver):
-    test = frozen_problems(4, 0.1, 60 if batch == 1 else 300)
+    test = frozen_inverse(4, 0.1, 60 if batch == 1 else 300)
     whole, parts = (errors_in_batches(solver, test, b, torch.float64) for b in (300, batch))
     np.testing.assert_allclose(parts, whole, rtol=1e-9)
     # In float32 a landscape step within the rounding of the energy is accepted in one batch and not in another
-    (whole, _), (parts, residuals) = (solve_errors(solver, test, batch=b) for b in (300, batch))
+    (whole, _, _), (parts, residuals, _) = (solve_errors(solver, test, batch=b) for b in (300, batch))
     assert np.mean(np.isclose(parts, whole, rtol=1e-4)) > 0.97 and residuals.shape == parts.shape == (2, len(test))
     assert mse_per_seed(parts)["mse"] == pytest.approx(mse_per_seed(whole)["mse"], rel=1e-4)
 
@@ -157,24 +158,24 @@ def test_a_whole_evaluation_does_not_depend_on_its_batch(solver, evaluation, bud
 
 @pytest.mark.parametrize("stack", [(0,), (1, 0), (0, 1, 2, 3, 4)])
 def test_scores_do_not_depend_on_the_stack(stack):
-    test = frozen_problems(4, 0.5, 100)
-    alone, _ = solve_errors(fresh_solver(seeds=(0,)), test)
-    together, _ = solve_errors(fresh_solver(seeds=stack), test)
+    test = frozen_inverse(4, 0.5, 100)
+    alone, together = (solve_errors(fresh_solver(seeds=seeds), test).error for seeds in ((0,), stack))
     np.testing.assert_allclose(together[stack.index(0)], alone[0], rtol=1e-3, atol=1e-6)
     assert mse_per_seed(together)["mse"][stack.index(0)] == pytest.approx(mse_per_seed(alone)["mse"][0], rel=1e-5)
 
 
 def test_statistics_are_float64_on_the_host(solver):
-    errors, residuals = solve_errors(solver, frozen_problems(4, 0.5, 10))
+    errors, residuals, other = solve_errors(solver, frozen_inverse(4, 0.5, 10))
     assert isinstance(errors, np.ndarray) and errors.dtype == residuals.dtype == np.float64 and errors.shape == (2, 10)
+    assert other == {}
 
 
 def test_a_solver_with_nan_weights_scores_nan():
     broken = fresh_solver()
     with torch.no_grad():
         broken.model.answer.fill_(float("nan"))
-    errors, _ = solve_errors(broken, frozen_problems(4, 0.5, 10))
-    assert np.isnan(mse_per_seed(errors)["mse"]).all()
+    errors = solve_errors(broken, frozen_inverse(4, 0.5, 10))
+    assert np.isnan(mse_per_seed(errors.error)["mse"]).all()
 
 
 def test_the_fewest_problems_that_can_be_scored(budgets):

@@ -64,12 +64,12 @@ def by_definition(context, scale, steps, bound):
     start, energies = x, []
     for _ in range(steps):
         before, eps_hat = context.landscape(x)
-        limit = bound * at("sqrt_alpha_bar", context.t)
-        new = torch.maximum(torch.minimum(x - at("step_size", context.t) * eps_hat, limit), -limit)
+        limit = bound * at("sqrt_alpha_bar", context.t, x)
+        new = torch.maximum(torch.minimum(x - at("step_size", context.t, x) * eps_hat, limit), -limit)
         after, _ = context.landscape(new)
         x = torch.where((after <= before)[..., None, None], new, x)
         energies += [before, torch.minimum(before, after)]
-    return start / at("sqrt_alpha_bar", context.t), x / at("sqrt_alpha_bar", context.t), energies
+    return start / at("sqrt_alpha_bar", context.t, x), x / at("sqrt_alpha_bar", context.t, x), energies
 
 
 @pytest.mark.parametrize("scale, steps, bound", [(3.0, 2, 2.0), (1.0, 5, 0.3), (0.5, 1, 2.0), (3.0, 0, 2.0)])

@@ -3,11 +3,11 @@
 import json
 import re
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from doc_text import NUMBER, PROJECT, all_as_written, numbers, same_as_written, table_rows, text_of
 
 import anm
 from anm.analysis.statistics import MARGIN, compare
@@ -18,42 +18,8 @@ from anm.records.feed_forward import read_feed_forward
 from anm.records.read import read_run
 from anm.report import gather
 
-PROJECT = Path(__file__).resolve().parents[2]
 RUNS = PROJECT / "reports" / "cpu"
 STRATEGIES = ("none", "random", "adversarial")
-NUMBER = r"[-+\N{MINUS SIGN}]?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?"
-
-
-def text_of(path: str, heading: str) -> str:
-    """The text of a section of a Markdown file."""
-    (section,) = re.findall(
-        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", (PROJECT / path).read_text(), flags=re.MULTILINE | re.DOTALL
-    )
-    return section
-
-
-def numbers(text: str) -> list[Decimal]:
-    """The numbers in a text, in order, with as many digits as are written."""
-    return [Decimal(number.replace("\N{MINUS SIGN}", "-").replace(",", "")) for number in re.findall(NUMBER, text)]
-
-
-def same_as_written(value: float, written: Decimal) -> bool:
-    """Whether a value rounds to the written number; the last zeros of hundreds are not digits."""
-    last = (written.normalize() if abs(written) >= 100 else written).as_tuple().exponent
-    # Half of the last digit, or a little more for a number that was rounded twice.
-    return abs(Decimal(float(value)) - written) <= Decimal((0, (6,), last - 1))
-
-
-def all_as_written(values, written: list[Decimal]) -> bool:
-    """Whether there are as many values as written numbers, and all are the same."""
-    return all(same_as_written(*pair) for pair in zip(values, written, strict=True))
-
-
-def table_rows(text: str) -> list[list[str]]:
-    """The cells of each table row whose first cell is code."""
-    return [
-        [cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if line.startswith("| `")
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +30,7 @@ def study():
 @pytest.fixture(scope="module")
 def affine(study) -> pd.Series:
     """The affine fit on the test problems of `mlp`: mse_same, mse_harder."""
-    return closed_form_table(20, study.problems("mlp")).set_index("reference").loc["affine"]
+    return closed_form_table(anm.tasks.get("inverse"), 20, study.problems("mlp")).set_index("reference").loc["affine"]
 
 
 def means_of(study) -> pd.Series:
@@ -164,7 +130,7 @@ def test_the_table_of_references_is_measured():
     rows = [line.strip("| ").split("|") for line in text_of("README.md", "The task, the scores and the references")
             .splitlines() if line.startswith("| ")][1:]  # fmt: skip
     written = {name.split(":")[0].strip(): [numbers(cell)[0] for cell in cells] for name, *cells in rows}
-    table = closed_form_table(20, 20_000).set_index("reference")[["mse_same", "mse_harder"]]
+    table = closed_form_table(anm.tasks.get("inverse"), 20, 20_000).set_index("reference")[["mse_same", "mse_harder"]]
     assert all_as_written(table.loc["constant"], written["constant"])
     assert all_as_written(table.loc["affine"], written["affine fit"])
     (best,) = [row for row in PUBLISHED if (row.source, row.table, row.method) == (IRED, "1", "IRED")]
@@ -222,7 +188,8 @@ def test_the_catalogue_is_its_scores():
     scores = pd.read_csv(PROJECT / "docs/catalogue.csv").query("study == 'catalogue'")
     text = text_of("docs/catalogue.md", "The catalogue")
     rows = {row[0].strip("`"): row[1:] for row in table_rows(text)}
-    assert set(rows) == set(scores["strategy"]) == set(anm.registry.CHOICES["strategy"])
+    # `corrupted` is for answers of -1 and 1, not for inverses
+    assert set(rows) == set(scores["strategy"]) == set(anm.registry.CHOICES["strategy"]) - {"corrupted"}
     for place, split in enumerate(("same", "harder")):
         table = {
             strategy: dict(zip(part["seed"], part["mse"]))

@@ -13,7 +13,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from anm.params import RunParams
+from anm.registry import CHOICES
 from anm.study.plan import STRATEGIES, load_yaml, plan_study
+from anm.tasks import frozen_problems
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -126,7 +128,21 @@ def test_scales_change_how_long_not_what(study, steps):
         assert short.params.train_steps == steps
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.name)
+PARAMETER_FILES = sorted((ROOT / "params").glob("*.yaml")) + sorted((ROOT / "params" / "tasks").glob("*.yaml"))
+
+
+def test_every_task_has_a_parameter_file():
+    files = {path.stem: RunParams(**load_yaml(path)) for path in PARAMETER_FILES if path.parent.name == "tasks"}
+    assert {params.task for params in files.values()} == set(CHOICES["task"])
+    for name, params in files.items():
+        assert name.removesuffix("-small") == params.task
+        # No right answer is cut off
+        for difficulty in params.task_object().splits.values():
+            answer = frozen_problems(params.task_object(), params.n, difficulty, 1000).answer
+            assert answer.abs().max() <= params.answer_bound + 1e-6, name
+
+
+@pytest.mark.parametrize("path", PARAMETER_FILES, ids=lambda path: path.name)
 def test_every_parameter_file_is_accepted_and_explains_each_number(path):
     RunParams(**load_yaml(path))
     for line in path.read_text().splitlines():

@@ -57,13 +57,14 @@ def agrees(ours, theirs, tolerance=1e-4):
 
 def context_of(ired, model, schedule):
     params = anm.RunParams(n=4, seeds=0)
-    landscape = model.landscape(model.encode(ired["A"]), ired["t"])
+    task, t = params.task_object(), ired["t"]
+    landscape = model.landscape(model.encode(ired["A"]), t)
 
     class Drawn:
         def normal(self, name, *shape):
             return ired["eps_contrastive" if name == "contrast" else "random_x0"]
 
-    return MiningContext(ired["A"], ired["X"], ired["t"], landscape, schedule, params, Drawn(), {})
+    return MiningContext(task, ired["A"], ired["X"], t, landscape, schedule, params, Drawn(), {})
 
 
 def test_schedule(ired, schedule):

@@ -85,9 +85,9 @@ def test_a_committed_checkpoint_is_the_solver_of_its_record(path):
     }
     assert clean(solver.history["mse_same"]) == record["curves"]["mse_same"]
     forming = record["results"]["forming"]
-    test = frozen_problems(solver.params.n, 0.5, forming["problem"] + 1)
+    frozen = frozen_problems(solver.params.task_object(), solver.params.n, 0.5, forming["problem"] + 1)
     rows = slice(forming["problem"], forming["problem"] + 1)
-    ((_, x0),) = solver.answers(test.A[rows], test.start[rows])
+    ((_, x0),) = solver.answers(frozen.problem[rows], frozen.start[rows])
     answer = np.add(
         forming["exact"], [moment["error"] for moment in forming["moments"] if not moment["refine_steps"]][-1]
     )

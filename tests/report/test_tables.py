@@ -17,7 +17,7 @@ def test_strategies_and_references_are_in_one_table(tmp_path):
     for name in (
         "none",
         "adversarial",
-        "constant: the mean inverse",
+        "constant: the mean answer",
         "affine: c₀I + c₁A",
         "polynomial in A, degree 10",
         "Newton-Schulz, 20 iterations",

@@ -3,13 +3,13 @@
 import pytest
 import torch
 from matrix_energies import seeded, shaken
+from tiny import frozen_inverse
 
 from anm.energies import EnergyBilinear, EnergyMLP, EnergyResidual
 from anm.energies.schedule import Schedule
 from anm.params import RunParams
 from anm.solvers.conjugate_gradient import conjugate_descent
 from anm.solvers.solver import Solver
-from anm.tasks.frozen import frozen_problems
 
 
 def bowl(curvatures):
@@ -84,9 +84,9 @@ def test_it_stops_once_the_energy_no_longer_falls():
 @pytest.mark.parametrize("energy", [EnergyBilinear, EnergyResidual, EnergyMLP])
 def test_ten_thousand_steps_do_not_diverge(energy):
     """With random weights, float32 and the hardest problems, the energy falls."""
-    test, schedule = frozen_problems(6, 0.02, 8), Schedule(10)
+    test, schedule = frozen_inverse(6, 0.02, 8), Schedule(10)
     model = shaken(energy, 6, dtype=torch.float32)
-    A, x = (part.expand(2, -1, -1, -1) for part in (test.A, test.start))
+    A, x = (part.expand(2, -1, -1, -1) for part in (test.problem, test.start))
     t = torch.zeros(2, 8, dtype=torch.int64)
     with torch.no_grad():
         landscape = model.landscape(model.encode(A), t)
@@ -101,13 +101,13 @@ def solver_of(energy, n=4):
 
 @pytest.mark.parametrize("energy", [EnergyBilinear, EnergyResidual])
 def test_a_solver_solves_other_sizes(energy):
-    A = frozen_problems(7, 0.5, 3).A
+    A = frozen_inverse(7, 0.5, 3).problem
     assert solver_of(energy).solve(A, refine_steps=2).shape == (2, 3, 7, 7)
 
 
 def test_a_network_of_fixed_size_rejects_other_sizes():
     with pytest.raises(ValueError, match=r"must be \(B, 4, 4\), not \(3, 7, 7\); energy mlp solves only the n"):
-        solver_of(EnergyMLP).solve(frozen_problems(7, 0.5, 3).A)
+        solver_of(EnergyMLP).solve(frozen_inverse(7, 0.5, 3).problem)
 
 
 @pytest.mark.parametrize("steps", [-1, 2.5, True, "many"])
@@ -118,6 +118,7 @@ def test_invalid_numbers_of_steps_are_rejected(steps):
 
 def test_more_steps_bring_the_residual_energy_to_the_inverse():
     """With random weights the start is poor, but the minimum is the inverse."""
-    test = frozen_problems(4, 0.5, 10)
-    errors = [(solver_of(EnergyResidual).solve(test.A, refine_steps=k) - test.X).square().mean() for k in (0, 3, 200)]
+    test = frozen_inverse(4, 0.5, 10)
+    answers = [solver_of(EnergyResidual).solve(test.problem, refine_steps=k) for k in (0, 3, 200)]
+    errors = [(X - test.answer).square().mean() for X in answers]
     assert errors[0] > 5 * errors[1] and errors[1] > 1e4 * errors[2]

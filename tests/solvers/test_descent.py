@@ -164,7 +164,7 @@ class Ideal:
         return self.x0
 
     def landscape(self, x0, t):
-        return bowl(self.schedule.at("sqrt_alpha_bar", t) * x0, 1 / self.schedule.sqrt_noise[t])
+        return bowl(self.schedule.at("sqrt_alpha_bar", t, x0) * x0, 1 / self.schedule.sqrt_noise[t])
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5])
@@ -216,7 +216,7 @@ def test_sampling_equals_its_definition():
 
 def test_fewer_large_problems_are_solved_at_once():
     solver = fresh_solver()
-    assert [solver.problems_at_once(n) for n in (4, 20, 40, 2000)] == [512, 512, 128, 1]
+    assert [solver.problems_at_once(n**2) for n in (4, 20, 40, 2000)] == [512, 512, 128, 1]
 
 
 def test_solve_gives_one_answer_per_seed_and_repeats_it():
@@ -266,11 +266,11 @@ def test_the_answers_of_a_seed_do_not_depend_on_its_stack(stack):
 @pytest.mark.parametrize(
     "A, options, message",
     [
-        (torch.zeros(4, 4), {}, r"A: must be \(B, 4, 4\), not \(4, 4\)"),
+        (torch.zeros(4, 4), {}, r"problem: must be \(B, 4, 4\), not \(4, 4\)"),
         (torch.zeros(2, 5, 5), {}, r"not \(2, 5, 5\)"),
         (torch.zeros(1, 2, 4, 4), {}, r"not \(1, 2, 4, 4\)"),
-        (torch.full((1, 4, 4), float("nan")), {}, "A: every entry must be finite"),
-        (np.full((1, 4, 4), 1e300), {}, "A: every entry must be finite"),
+        (torch.full((1, 4, 4), float("nan")), {}, "problem: every entry must be finite"),
+        (np.full((1, 4, 4), 1e300), {}, "problem: every entry must be finite"),
         (torch.zeros(1, 4, 4), {"landscape_steps": -1}, "landscape_steps: must be a whole number from 0, not -1"),
         (torch.zeros(1, 4, 4), {"landscape_steps": 2.5}, "landscape_steps: must be a whole number from 0, not 2.5"),
         (torch.zeros(1, 4, 4), {"landscape_steps": "five"}, "not 'five'"),

@@ -147,7 +147,8 @@ def test_a_flipped_bit_is_found_or_does_not_matter(params, run):
 
 
 @pytest.mark.parametrize(
-    "name, value", [("learning_rate", 2e-3), ("seeds", "0-2"), ("strategy", "none"), ("n", 5), ("train_steps", 13)]
+    "name, value",
+    [("learning_rate", 2e-3), ("seeds", "0-2"), ("strategy", "none"), ("n", 5), ("width", 16), ("train_steps", 13)],
 )
 def test_a_checkpoint_of_another_run_is_refused_by_its_parameter(name, value, params, tmp_path):
     other = RunParams(**params.resolved() | {name: value, "checkpoint_dir": str(tmp_path / "other")})
@@ -188,9 +189,13 @@ def test_runs_that_differ_never_share_a_folder(params):
             {"learning_rate": 2e-3},
             {"train_steps": 13},
             {"mining_opt_steps": 3},
+            {"width": 16},
+            {"task": "square_root"},
+            {"task": "addition"},
+            {"task": "own_task:RowSums"},
         )
     }
-    assert len(folders) == 6
+    assert len(folders) == 10
     assert ":" not in run_folder(RunParams(**params.resolved() | {"strategy": "math:sqrt"})).name
 
 

@@ -45,7 +45,7 @@ def test_correct_negatives_are_not_used(tmp_path):
 
 def test_a_negative_that_is_not_finite_is_not_filtered_out(tmp_path):
     context, _ = draw_batch(TrainingState(tiny(tmp_path, false_negative_residual=1.0)))
-    assert contrast_mask(context, torch.full_like(context.t, math.nan, dtype=torch.float32)).all()
+    assert contrast_mask(context, torch.full_like(context.x0, math.nan)).all()
 
 
 def test_correct_negatives_are_measured_with_the_filter_off(tmp_path):

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import narrow, silent_train, tensors, tiny  # noqa: F401
+from tiny import INVERSE, frozen_inverse, narrow, silent_train, tensors, tiny  # noqa: F401
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import anm
 from anm.evaluation import generalization
 from anm.evaluation.scores import evaluate
 from anm.registry import CHOICES
-from anm.tasks.frozen import frozen_problems
-from anm.training import checkpoints
+from anm.solvers.errors import solve_errors
+from anm.tasks.frozen import FIT_STREAM, frozen_problems
+from anm.training import checkpoints, loop
 from anm.training.state import TrainingState
 from anm.training.step import training_step
 
@@ -60,16 +61,30 @@ def test_training_sampling_and_evaluation_with_every_energy(energy, guard, tmp_p
             "spectra": generalization.spectrum_scores(solver, problems, 2),
         }
 
-    for name, less in {"STEP_BUDGETS": (0, 1), "LADDER": (0.5, 0.02), "evaluate_generalization": fewer_scores}.items():
+    for name, less in {"STEP_BUDGETS": (0, 1), "evaluate_generalization": fewer_scores}.items():
         monkeypatch.setattr(import_module("anm.evaluation.scores"), name, less)
+    monkeypatch.setattr(type(INVERSE), "ladder", (0.5, 0.02))
     params = tiny(tmp_path, energy=energy, train_steps=3, noise_levels=2, landscape_steps=1, device=guard.device)
     with guard:
         solver = silent_train(params)
         evaluation = evaluate(solver)
-        solver.solve(frozen_problems(4, 0.5, 5).A, landscape_steps=3, refine_steps=2)
+        solver.solve(frozen_inverse(4, 0.5, 5).problem, landscape_steps=3, refine_steps=2)
         loaded = anm.load(next(Path(tmp_path).glob("*/*.pt")), guard.device)
         loaded.solve([[[1.0, 0.0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]])
     assert set(evaluation.results) >= {"same", "harder"} and guard.operations > 500
+
+
+@pytest.mark.parametrize("task", sorted(CHOICES["task"]))
+def test_training_and_scores_of_every_task(task, guard, tmp_path):
+    """Frozen problems come from float64, on the CPU: they are made before."""
+    params = tiny(tmp_path, task=task, completion_rank=2, train_steps=3, device=guard.device)
+    splits = params.task_object().splits
+    frozen = frozen_problems(params.task_object(), 4, splits["same"], 5)
+    for difficulty in splits.values():
+        frozen_problems(params.task_object(), 4, difficulty, loop.VALIDATION_PROBLEMS, FIT_STREAM)
+    with guard:
+        solve_errors(silent_train(params), frozen)
+    assert guard.operations > 500
 
 
 def test_a_resumed_run(guard, tmp_path):

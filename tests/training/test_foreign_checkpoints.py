@@ -2,16 +2,17 @@
 
 import json
 import pickle
+import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny import narrow, silent_train  # noqa: F401
+from tiny import narrow, silent_train, tiny  # noqa: F401
 
 import anm
-from anm.training.checkpoints import CheckpointError, latest, list_checkpoints, read_checkpoint
+from anm.training.checkpoints import CheckpointError, latest, list_checkpoints, read_checkpoint, run_folder
 
 
 class Evil:
@@ -103,6 +104,23 @@ def test_a_foreign_file_is_refused_unexecuted_and_the_last_good_one_is_used(kind
     if kind == "a checkpoint with code":
         assert silent_train(params).step == 12
     assert not target.exists()
+
+
+@pytest.mark.parametrize("task", ["square_root", "addition", "own_task:RowSums"])
+def test_a_checkpoint_of_another_task_is_refused(task, params, run, tmp_path):
+    other = tiny(tmp_path / "other", task=task)
+    assert other.run_id() != params.run_id() and run_folder(other).name != run.name
+    silent_train(other)
+    theirs = list_checkpoints(run_folder(other))[0]
+    for path in list_checkpoints(run):
+        path.unlink()
+    shutil.copy(theirs, run)
+    with pytest.raises(CheckpointError, match=rf"checkpoint of another run \(task = '{task}' there, 'inverse' here\)"):
+        silent_train(params)
+    assert [path.name for path in run.iterdir()] == [theirs.name]
+    loaded = anm.load(theirs, device="cpu")
+    problem = torch.ones(3, *other.task_object().shapes(4)[0])
+    assert loaded.params.task == task and loaded.solve(problem).shape[2:] == other.task_object().shapes(4)[1]
 
 
 def test_the_file_with_code_would_have_run_it(tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -94,12 +95,9 @@ def test_landscape_steps_change_the_learning_curve_and_not_the_weights(tmp_path)
 
 def test_the_log_names_the_run_and_its_metrics(tmp_path):
     lines = []
-    solver = train(tiny(tmp_path, train_steps=100), log=lines.append)
-    assert (
-        "strategy adversarial" in lines[0]
-        and "seeds 0,1" in lines[0]
-        and tiny(tmp_path, train_steps=100).run_id() in lines[0]
-    )
+    params = tiny(tmp_path, train_steps=100, answer_bound=100)
+    solver = train(params, log=lines.append)
+    assert "strategy adversarial" in lines[0] and "seeds 0,1" in lines[0] and params.run_id() in lines[0]
     assert len(lines) == 1 + len(solver.history["step"]) <= 41
     for text in ("100/100", "denoise", "contrast", "E+", "E-", "distance", "accepted", "ms/step"):
         assert text in lines[-1]
@@ -204,6 +202,19 @@ def sending(name, at, strategy=None):
     return struck
 
 
+def test_a_bound_that_cuts_off_right_answers_is_a_warning_with_the_share(tmp_path):
+    """Sums of `harder` addition are triangular on (-5, 5): 0.36 of them lie beyond 2, which costs 0.54."""
+    lines = []
+    loop.warn_about_bound(tiny(tmp_path, task="addition", n=20, answer_bound=2), lines.append)
+    (line,) = lines
+    share, cost = re.fullmatch(
+        r"warning: answer_bound = 2 cuts off (\S+) of .* harder, .* error of (\S+);.*", line
+    ).groups()
+    assert float(share) == pytest.approx(0.36, abs=0.03) and float(cost) == pytest.approx(0.54, abs=0.08)  # 10 problems
+    loop.warn_about_bound(tiny(tmp_path, task="addition", n=20, answer_bound=5), lines.append)
+    assert len(lines) == 1
+
+
 @pytest.mark.parametrize("name", STOPS)
 def test_after_a_signal_the_run_resumes_from_its_checkpoint(name, tmp_path, register):
     at = [5]
@@ -216,7 +227,7 @@ def test_after_a_signal_the_run_resumes_from_its_checkpoint(name, tmp_path, regi
     assert [signal.getsignal(getattr(signal, stop)) for stop in STOPS] == handlers
     lines = []
     solver = train(params, log=lines.append)
-    assert "resumed at step 5 of 12" in lines[1] and solver.timing["resumed"] == 1
+    assert "resumed at step 5 of 12" in lines and solver.timing["resumed"] == 1
     whole = silent_train(tiny(tmp_path / "whole", strategy="struck"))
     assert same_bits(weights(whole), weights(solver)) and str(whole.history) == str(solver.history)
 

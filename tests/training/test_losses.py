@@ -59,12 +59,12 @@ def test_every_row_by_definition(tmp_path):
     assert not torch.equal(context.eps, eps)  # the contrast has noise of its own
 
     def x_t(x0, noise):
-        return at("sqrt_alpha_bar", context.t) * x0 + at("sqrt_noise", context.t) * noise
+        return at("sqrt_alpha_bar", context.t, x0) * x0 + at("sqrt_noise", context.t, noise) * noise
 
-    _, eps_hat = model.energy_and_grad(context.A, x_t(context.x0, eps), context.t)
+    _, eps_hat = model.energy_and_grad(context.problem, x_t(context.x0, eps), context.t)
     torch.testing.assert_close(rows["denoise"], (eps_hat - eps).square().mean((-2, -1)))
     positive, negative = (
-        model.energy(context.A, x_t(x0, context.eps), context.t) for x0 in (context.x0, context.x0 / 2)
+        model.energy(context.problem, x_t(x0, context.eps), context.t) for x0 in (context.x0, context.x0 / 2)
     )
     torch.testing.assert_close(rows["energy_positive"], positive)
     torch.testing.assert_close(rows["energy_negative"], negative)
@@ -98,9 +98,10 @@ def gradients(training, batches, monkeypatch):
     """Each weight's gradient after a step on these rows of the first batch, before any clipping."""
     context, eps = draw_batch(training)
     noise = context.eps
-    A, x0, t = (torch.cat([part] * batches, dim=1) for part in (context.A, context.x0, context.t))
+    A, x0, t = (torch.cat([part] * batches, dim=1) for part in (context.problem, context.x0, context.t))
     landscape = training.model.landscape(training.model.encode(A), t)
     repeated = MiningContext(
+        training.task,
         A,
         x0,
         t,
@@ -136,11 +137,11 @@ def test_the_loss_is_denoising_plus_weighted_contrast(weight, tmp_path, monkeypa
     training = TrainingState(tiny(tmp_path, strategy="random", contrastive_weight=weight))
     model = fresh_mlp()
     context, eps = draw_batch(training)
-    rows = row_losses(model.landscape(model.encode(context.A), context.t), context, eps, lambda context: context.x0 / 2)
+    rows = row_losses(model.landscape(model.encode(context.problem), context.t), context, eps, halves)
     loss = (rows["denoise"].mean(1) + weight * rows["contrast"].mean(1)).sum()
     expected = torch.autograd.grad(loss, list(model.parameters()))
     monkeypatch.setattr(step, "draw_batch", lambda state: (context, eps))
-    monkeypatch.setattr(training, "strategy", lambda context: context.x0 / 2)
+    monkeypatch.setattr(training, "strategy", halves)
     monkeypatch.setattr(step, "MAX_GRAD_NORM", math.inf)
     training_step(training)
     for w, g in zip(training.weights, expected):

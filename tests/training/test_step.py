@@ -25,7 +25,7 @@ def record_draws(params, steps=4):
 
     def watched(training):
         context, eps = draw_batch(training)
-        seen.append([part.clone() for part in (context.A, context.x0, context.t, eps)])
+        seen.append([part.clone() for part in (context.problem, context.x0, context.t, eps)])
         contexts.append(context)
         return context, eps
 

@@ -4,8 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-
-from anm.tasks.frozen import TestSet
+from torch import Tensor
 
 SPECTRUM_STREAM = 20240612  # seed of these problems
 RIDGE = 0.1  # added to the diagonal of matrices that may be singular
@@ -62,19 +61,15 @@ def digits() -> np.ndarray:
 SPECTRA = {draw.__name__: draw for draw in (wishart, log_uniform, sparse, covariance)}
 
 
-@lru_cache(maxsize=8)
-def spectrum_problems(name: str, n: int, problems: int) -> TestSet:
-    """The first `problems` frozen problems with this spectrum, all symmetric positive definite.
+def spectrum_problems(name: str, n: int, problems: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The first `problems` frozen problems with this spectrum, their inverses and the sampler's noise, (N, n, n).
 
-    A smaller set is a prefix of a larger one. The set's offset is NaN, because these problems have none.
+    All matrices are symmetric positive definite. A smaller set is a prefix of a larger one.
     """
     number = list(SPECTRA).index(name)
     keys = [(number * 10**4 + n) * 10**6 + row for row in range(problems)]
     generators = [np.random.Generator(np.random.Philox([SPECTRUM_STREAM, key])) for key in keys]
     A = np.stack([SPECTRA[name](random, n) for random in generators]).astype(np.float32)
     start = np.stack([random.standard_normal((n, n), dtype=np.float32) for random in generators])
-    exact = (A.astype(np.float64) + A.astype(np.float64).swapaxes(1, 2)) / 2
-    eigenvalues = np.linalg.eigvalsh(exact)
     X = np.linalg.inv(A.astype(np.float64)).astype(np.float32)
-    condition = eigenvalues[:, -1] / eigenvalues[:, 0]
-    return TestSet(float("nan"), torch.from_numpy(A), torch.from_numpy(X), torch.from_numpy(start), condition)
+    return torch.from_numpy(A), torch.from_numpy(X), torch.from_numpy(start)
