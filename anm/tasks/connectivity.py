@@ -43,7 +43,7 @@ class Connectivity(Task):
         """Adjacency and reachability, each (S, batch, n, n)."""
         chance = 0.5 * (draws.uniform(batch, n, n) + 1)
         place = draws.uniform(batch, n)
-        place = (place[..., None] > place[..., None, :]).sum(-1)  # of each node in the random order
+        place = (place[..., None] > place[..., None, :]).sum(-1, dtype=place.dtype)  # of each node in the order
         neighbours = (place[..., None] - place[..., None, :]).abs() == 1
         p = MEAN_DEGREE / n
         probability = torch.where(neighbours, p + difficulty * (PATH_EDGE - p), p * (1 - difficulty))
@@ -72,7 +72,7 @@ def reach(edge: Tensor, times: int) -> Tensor:
     paths = (edge | torch.eye(edge.shape[-1], dtype=torch.bool, device=edge.device)).float()
     with precision("float32"):
         for _ in range(times):
-            paths = (paths @ paths > 0).float()
+            paths = (paths @ paths).clamp_(max=1)
     return paths > 0
 
 

@@ -77,8 +77,9 @@ def rotated(eigenvalues: Tensor, draws: Draws) -> Tensor:
     Source: Stewart 1980, doi:10.1137/0717034, section 3.
     """
     S, B, n = eigenvalues.shape
-    X = rearrange(torch.diag_embed(eigenvalues), "s b i j -> i j (s b)").contiguous()  # rows last: all at once
-    normals = rearrange(draws.normal(B, n * (n + 1) // 2 - 1), "s b k -> k (s b)")
+    X = eigenvalues.new_zeros(n, n, S * B)  # the rows of the batch last: all of them at once
+    X.diagonal().copy_(eigenvalues.flatten(0, 1))
+    normals = rearrange(draws.normal(B, n * (n + 1) // 2 - 1), "s b k -> k (s b)").contiguous()
     first = 0
     for size in range(2, n + 1):
         u = reflection(normals[first : first + size])
