@@ -25,6 +25,7 @@ class Energy(nn.Module):
     """
 
     tasks: tuple[str, ...] | None = None  # that the energy is for; None: every task
+    compilable = True  # whether torch can compile `evaluate`
     any_n = False  # whether the energy takes problems of another n than that of its training
     compiles_at_level = False  # whether to compile `at_level` with `evaluate`: only if it has no matrix product
 
@@ -89,12 +90,11 @@ class AutogradEnergy(Energy):
     a closed form. Weights in other modules than `StackedLinear` need a `reset` that draws them.
     """
 
+    compilable = False  # torch cannot compile the gradient of a gradient
+
     def energy(self, problem: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
         """energy (S, B) of answers x_t (S, B, *answer shape) to problems (S, B, *problem shape) at levels t (S, B)."""
         raise NotImplementedError
-
-    def compile_evaluate(self, dynamic: bool | None = None) -> None:
-        """Nothing: torch cannot compile the gradient of a gradient."""
 
     def encode(self, problem: Tensor) -> Tensor:
         return problem

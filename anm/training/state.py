@@ -35,7 +35,7 @@ class TrainingState:
         self.model = build_energy(params).reset(self.streams.generators["weights"]).to(self.device)
         self.average = build_energy(params).to(self.device).requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
-        self.compiled = params.compiles(self.device)
+        self.compiled = params.compiles(self.device) and self.model.compilable
         if self.compiled:
             self.model.compile_evaluate(dynamic=False)
             self.average.compile_evaluate()

@@ -38,7 +38,7 @@ class AutogradMLP(EnergyMLP, anm.AutogradEnergy):
     encode = anm.AutogradEnergy.encode
     at_level = anm.AutogradEnergy.at_level
     evaluate = anm.AutogradEnergy.evaluate
-    compile_evaluate = anm.AutogradEnergy.compile_evaluate
+    compilable = False
 
     def energy(self, problem, x_t, t):
         conditions = EnergyMLP.at_level(self, EnergyMLP.encode(self, problem), t)
@@ -51,7 +51,7 @@ class AutogradResidual(EnergyResidual, anm.AutogradEnergy):
     encode = anm.AutogradEnergy.encode
     at_level = anm.AutogradEnergy.at_level
     evaluate = anm.AutogradEnergy.evaluate
-    compile_evaluate = anm.AutogradEnergy.compile_evaluate
+    compilable = False
 
     def energy(self, problem, x_t, t):
         conditions = EnergyResidual.at_level(self, EnergyResidual.encode(self, problem), t)
@@ -168,6 +168,11 @@ def test_an_energy_is_built_with_the_shapes_and_the_width_of_its_run(task, shape
 def test_an_energy_of_a_user_gets_only_what_its_constructor_names(tmp_path, monkeypatch):
     monkeypatch.setitem(CHOICES["energy"], "noted", lambda n, noise_levels, stack, shapes: (n, stack, shapes))
     assert build_energy(tiny(tmp_path, energy="noted", task="own_task:RowSums")) == (4, 2, ((4, 4), (4,)))
+
+
+def test_it_is_never_compiled_and_the_record_says_so(own_energy, tmp_path, monkeypatch):
+    monkeypatch.setattr("anm.params.can_compile", lambda device: True)
+    assert silent_train(tiny(tmp_path, energy=own_energy, train_steps=2, compile="yes")).timing["compiled"] is False
 
 
 def test_the_energy_must_be_written():
