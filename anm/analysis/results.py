@@ -13,13 +13,12 @@ from anm.analysis.statistics import compare, summarise
 from anm.analysis.sweeps import Sweep
 from anm.baselines.closed_form import closed_form_table
 from anm.baselines.iterative import iterative_table
-from anm.baselines.published import IRED, PUBLISHED, Published
+from anm.baselines.published import BEST, Published
 from anm.params import ParamError, RunParams
 from anm.records.collect import RejectedRun
 from anm.records.schema import SPLITS
 from anm.study.plan import BASELINE
 
-BEST = next(p for p in PUBLISHED if (p.source, p.table, p.method) == (IRED, "1", "IRED"))
 PUBLISHED_N = 20
 LARGEST_N, MOST_PROBLEMS = 64, 20_000  # above these, the references would take too long
 MAIN_STRATEGY = "adversarial"  # the study asks about this strategy

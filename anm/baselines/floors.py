@@ -9,14 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from anm.baselines.closed_form import closed_form_table
-from anm.baselines.published import IRED, PUBLISHED
+from anm.baselines.published import BEST
 from anm.registry import CHOICES
 from anm.tasks import Task, get
 
 FLOORS_FILE = Path(__file__).with_name("floors.csv")
 PROBLEMS = 4000  # frozen problems of each difficulty
 # The best published figure of a task at n: (task, n) -> (method, same, harder), without uncertainty
-BEST = next(p for p in PUBLISHED if (p.source, p.table, p.method) == (IRED, "1", "IRED"))
 BEST_PUBLISHED = {("inverse", 20): ("IRED", BEST.mse_same, BEST.mse_harder)}
 
 
