@@ -18,9 +18,12 @@ from anm.utils.parsing import (
     bounded_float,
     bounded_int,
     did_you_mean,
+    format_fractions,
     format_levels,
     format_seeds,
     format_shares,
+    one_of,
+    parse_fractions,
     parse_levels,
     parse_seeds,
     parse_shares,
@@ -28,10 +31,8 @@ from anm.utils.parsing import (
     parsed,
 )
 
-PRECISIONS = ("float32", "tf32", "bfloat16")
-
 # Settings that do not change the trained weights: a run may resume, or be evaluated again, with other values of them.
-NOT_IN_RUN_ID = {"checkpoint_dir", "resume", "device", "test_problems"}
+NOT_IN_RUN_ID = {"checkpoint_dir", "resume", "device", "test_problems", "test_set", "evaluation"}
 
 # Names that other code gives to our settings, used for the hint after an unknown name
 ALIASES = dict(rank="n", dim="n", lr="learning_rate", epochs="train_steps", timesteps="noise_levels", gpu="device")
@@ -63,13 +64,6 @@ def parse_device(value) -> str:
     raise ValueError("must be auto, cpu, mps, cuda or cuda:<index>")
 
 
-def parse_precision(value) -> str:
-    """One of `PRECISIONS`."""
-    if value not in PRECISIONS:
-        raise ValueError(f"must be one of {', '.join(PRECISIONS)}.{did_you_mean(value, PRECISIONS)}")
-    return value
-
-
 def parse_compile(value) -> str:
     """auto, or yes or no from any form of a boolean."""
     return "auto" if value == "auto" else "yes" if parse_switch(value) else "no"
@@ -98,28 +92,40 @@ class RunParams(BaseModel):
     width: bounded_int(1, 65_536) = 512  # of the hidden layers of mlp
     completion_rank: bounded_int(1, 512) = 10  # of the matrices of task completion, before noise
     noise_levels: bounded_int(1, 1000) = 10  # T, the number of noise levels of the diffusion
-    train_steps: bounded_int(1, 100_000_000) = 500  # optimiser steps
+    train_steps: bounded_int(1, 100_000_000) = 500  # optimiser steps, unless budget_steps is given
+    budget_steps: bounded_int(0, 100_000_000) = 0  # train for the compute of so many steps of `none`; 0: train_steps
+    budget_points: parsed(format_fractions) = "1"  # shares of the training at whose compute the run is also scored
     batch_size: bounded_int(1, 1_000_000) = 64  # fresh problems per step and seed
-    learning_rate: bounded_float(0, 1, above=True) = 1e-3  # of Adam
+    learning_rate: bounded_float(0, 1, above=True) = 1e-3  # of Adam; the largest one, if it changes
+    schedule: one_of("constant", "cosine", "wsd") = "constant"  # of the learning rate; wsd: warm-up, stable, decay
+    least_noise: bounded_float(0, 1) = 1.0  # a row's denoising noise is scaled by a number uniform from this to 1
     seeds: parsed(format_seeds) = "0-2"  # trained together as one stack: "0-9", "0,3,5" or one integer
     mining_opt_steps: bounded_int(0, 1000) = 2  # landscape steps of a strategy that searches the energy
     mining_noise_scale: bounded_float(0, 1000) = 3.0  # noise where that search starts, in multiples of its level's
-    contrastive_weight: bounded_float(0, 1000) = 0.5  # of the contrastive loss; the denoising loss has weight 1
+    contrastive_weight: bounded_float(0, 1000) = 0.5  # of the loss of negatives; the denoising loss has weight 1
+    negative_loss: one_of("contrastive", "denoising") = "contrastive"  # of negatives
+    negative_share: bounded_float(0, 1, above=True) = 1.0  # of a batch's rows that get a negative
     contrastive_warmup: bounded_int(0, 100_000_000) = 0  # steps over which that weight rises from 0
+    contrast_noise: one_of("own", "denoising", "none") = "own"  # of answer and negative in the contrastive loss
+    contrast_scale: one_of("none", "gap") = "none"  # gap: divide energies by their level's mean gap, if above 1
     mining_levels: parsed(format_levels) = "all"  # noise levels whose negatives count: "all", "0-4" or one level
     false_negative_residual: bounded_float(0, 1000) = 0.0  # negatives with a smaller residual do not count
+    target_hardness: bounded_float(0, 1, above=True) = 0.25  # of calibrated negatives; 0.5: the answer's energy
     candidates: bounded_int(1, 10_000) = 8  # answers from which hardest_of_k chooses
     ball_radius: bounded_float(0, 1000, above=True) = 0.1  # largest RMS distance of a pgd negative from the answer
     langevin_noise: bounded_float(0, 1000) = 1.0  # per step of langevin and replay; 1 samples the level's density
     replay_size: bounded_int(1, 10_000_000) = 10_000  # negatives in the buffer of replay, per seed
-    replay_fresh: bounded_float(0, 1) = 0.05  # share of rows that replay does not start from its buffer
+    replay_fresh: bounded_float(0, 1) = 0.05  # share of rows that replay and pool start anew
+    pool_size: bounded_int(1, 1_000_000) = 100  # problems in the pool of strategy pool, per seed and noise level
     corruption_share: bounded_float(0, 1) = 0.05  # share of an answer's entries that corrupted sets to -1
     mixture: parsed(parse_mixture) = "adversarial:0.5,random:0.5"  # strategies, each with its share of a batch
     landscape_steps: bounded_int(0, 10_000) = 5  # per noise level when solving
     answer_bound: bounded_float(0, 1e6, above=True) = 2.0  # answers and negatives are clipped to +-this
     test_problems: bounded_int(2, 10_000_000) = 200  # frozen problems per difficulty
+    evaluation: one_of("full", "scores") = "full"  # scores: only those of the test sets, at every budget point
+    test_set: bounded_int(0, 1000) = 0  # number of the frozen test set; each has other problems
     device: parsed(parse_device) = "auto"  # auto (a GPU if there is one), cpu, mps, cuda or cuda:<index>
-    precision: parsed(parse_precision) = "float32"  # of matrix products on a CUDA GPU: float32, tf32 or bfloat16
+    precision: one_of("float32", "tf32", "bfloat16") = "float32"  # of matrix products on a CUDA GPU
     compile: parsed(parse_compile) = "auto"  # the energy, and a CUDA graph of a step; auto: on a CUDA GPU
     checkpoint_dir: parsed(parse_folder) = "checkpoints"  # folder of all runs' checkpoints
     resume: parsed(parse_switch, bool) = True  # continue from the newest checkpoint of the same run
@@ -132,6 +138,9 @@ class RunParams(BaseModel):
         if self.mining_level_range[1] >= self.noise_levels:
             levels = f"0-{self.noise_levels - 1}"
             raise ParamError(f"mining_levels = {self.mining_levels!r}: must be within the noise levels, {levels}")
+        if self.schedule == "cosine" and self.fractions != (1.0,):
+            reason = "a cosine schedule decays once; use schedule = 'wsd', or a run for each budget"
+            raise ParamError(f"budget_points = {self.budget_points!r}: {reason}")
         self.check_task()
 
     @classmethod
@@ -161,6 +170,11 @@ class RunParams(BaseModel):
     def mining_level_range(self) -> tuple[int, int]:
         """The lowest and the highest noise level whose negatives count."""
         return parse_levels(self.mining_levels) or (0, self.noise_levels - 1)
+
+    @property
+    def fractions(self) -> tuple[float, ...]:
+        """The shares of the training at which the run is scored; the last is 1."""
+        return parse_fractions(self.budget_points)
 
     @property
     def mixture_shares(self) -> dict[str, float]:

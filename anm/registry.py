@@ -15,10 +15,13 @@ from anm.utils.parsing import did_you_mean
 CHOICES: dict[str, dict[str, Any]] = {"task": {}, "strategy": {}, "energy": {}}
 
 # Settings of the contrastive loss, for every strategy but `none`; and settings that only some strategies use
-COMMON_SETTINGS = frozenset({"contrastive_weight", "contrastive_warmup", "mining_levels", "false_negative_residual"})
+COMMON_SETTINGS = frozenset(
+    "contrastive_weight contrastive_warmup contrast_noise contrast_scale mining_levels false_negative_residual "
+    "negative_loss negative_share".split()
+)
 STRATEGY_SETTINGS = frozenset(
-    "mining_opt_steps mining_noise_scale candidates ball_radius langevin_noise replay_size replay_fresh "
-    "corruption_share mixture".split()
+    "mining_opt_steps mining_noise_scale target_hardness candidates ball_radius langevin_noise replay_size "
+    "replay_fresh pool_size corruption_share mixture".split()
 )
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anm.evaluation.budget_points import fitted_scale, point_scores
 from anm.evaluation.examples import example_answers
 from anm.evaluation.generalization import evaluate_generalization
 from anm.solvers.descent import DescentResult
 from anm.solvers.errors import ProblemErrors, mse_per_seed, solve_errors
 from anm.solvers.solver import Solver
 from anm.tasks import FrozenSet, frozen_problems
+from anm.tasks.frozen import test_stream
 
 STEP_BUDGETS = (0, 1, 2, 3, 4, 5, 10, 20)  # landscape steps per noise level
 CONDITION_BINS = 8
@@ -36,12 +38,24 @@ def evaluate(solver: Solver) -> Evaluation:
     The main scores (`same`, `harder`) use all test problems and the landscape steps of the run.
     """
     started, params, results = time.perf_counter(), solver.params, {}
-    task = params.task_object()
-    sets = {split: frozen_problems(task, params.n, value, params.test_problems) for split, value in task.splits.items()}
-    means = LandscapeMeans(sets["same"], len(solver.schedule) - 1)
+    task, stream = params.task_object(), test_stream(params.test_set)
+    count, scale = params.test_problems, fitted_scale(solver)
+    sets = {split: frozen_problems(task, params.n, value, count, stream) for split, value in task.splits.items()}
+    means, errors = LandscapeMeans(sets["same"], len(solver.schedule) - 1), {}
     for split, frozen in sets.items():
-        errors = solve_errors(solver, frozen, watch=means.watch if split == "same" else None)
-        results[split] = split_scores(frozen, errors)
+        watch = means.watch if split == "same" else None
+        errors[split] = solve_errors(solver, frozen, watch=watch, scale=scale)
+        results[split] = split_scores(frozen, errors[split])
+    results["budgets"] = point_scores(solver, sets, errors, scale)
+    if params.evaluation == "full":
+        results |= further_scores(solver)
+    return Evaluation(results, means.table(), time.perf_counter() - started)
+
+
+def further_scores(solver: Solver) -> dict[str, Any]:
+    """Scores by difficulty and by landscape steps, generalization, and example answers."""
+    params, results = solver.params, {}
+    task = params.task_object()
     for_curves = max(2, params.test_problems // CURVE_FRACTION)
     results["ladder"] = [
         {"offset": value, "problems": for_curves} | mse_at(solver, value, for_curves) for value in task.ladder
@@ -52,8 +66,7 @@ def evaluate(solver: Solver) -> Evaluation:
         for steps in STEP_BUDGETS
     ]
     results |= evaluate_generalization(solver, max(2, params.test_problems // GENERALIZATION_FRACTION))
-    results |= example_answers(solver, params.test_problems)
-    return Evaluation(results, means.table(), time.perf_counter() - started)
+    return results | example_answers(solver, params.test_problems)
 
 
 def split_scores(frozen: FrozenSet, errors: ProblemErrors) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def pgd(context: MiningContext) -> Tensor:
     direction = context.normal()
     offset = radius * direction / rms(direction).clamp(min=SMALL)
     for _ in range(steps):
-        _, gradient = context.landscape(context.schedule.noised(context.x0 + offset, context.t, context.eps))
+        _, gradient = context.landscape(context.noised(context.x0 + offset))
         offset = offset - 2.5 * radius / steps * gradient / rms(gradient).clamp(min=SMALL)
         offset = offset * (radius / rms(offset).clamp(min=SMALL)).clamp(max=1)
     return context.x0 + offset

@@ -141,15 +141,26 @@ Moment = entry(level=Count | None, refine_steps=Count, error=Matrix[Number | Non
 FormingAnswer = entry(Problem, moments=list[Moment])
 
 
+# scaled: the error after one fitted scalar per seed; errors: of every problem, read by records.problem_errors
+PointScores = entry(mse=Errors, scaled=Errors, scale=PerSeed[Number | None], errors=str)
+Point = entry(share=Size, steps=Count, flops=Count, problems=Count)
+
+
+class BudgetPoint(Point):
+    same: PointScores
+    harder: PointScores = None  # only of the last point
+
+
 class Results(PerSplit[SplitScores]):
-    ladder: list[OffsetScores]
-    landscape_steps: list[LandscapeStepScores]
+    ladder: list[OffsetScores] = []
+    landscape_steps: list[LandscapeStepScores] = []
     thinking: list[RefinedScores] = []
     thinking_only: list[RefinedScores] = []
     sizes: list[SizeScores] = []
     spectra: list[SpectrumScores] = []
     forming: FormingAnswer = None
     worst: list[WorstAnswer] = []
+    budgets: list[BudgetPoint] = []
 
 
 class LevelCurves(Entry):
@@ -158,6 +169,7 @@ class LevelCurves(Entry):
     energy_negative: LevelCurve
     distance: LevelCurve
     accepted: LevelCurve
+    clipped: LevelCurve = None
     residual: LevelCurve = None
     false: LevelCurve = None
 
@@ -181,8 +193,13 @@ class Landscape(Entry):
     mse: PerLevel[Errors]
 
 
+# FLOPs of a training step per seed: of this strategy, and of `none` at the same settings
+Compute = entry(step_flops=Count, baseline_flops=Count, steps=Count)
+
+
 class RunRecord(Entry):
     params: Params
+    compute: Compute = None
     provenance: Provenance
     results: Results
     curves: Curves

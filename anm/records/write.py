@@ -3,10 +3,12 @@
 from datetime import datetime
 
 from anm.evaluation.scores import Evaluation
+from anm.records.problem_errors import encode
 from anm.records.provenance import run_provenance
 from anm.records.read import MIME
-from anm.records.schema import SCHEMA, check_record, clean
+from anm.records.schema import SCHEMA, SPLITS, check_record, clean
 from anm.solvers.solver import Solver
+from anm.training.compute import training_compute
 from anm.training.timer import seconds_per_step
 
 
@@ -24,14 +26,24 @@ def run_record(solver: Solver, evaluation: Evaluation, started: datetime) -> dic
         compiled=timing.get("compiled", False),
     )
     source["own_code"] = solver.params.plugin_hashes()
+    compute = training_compute(solver.params)
     return {
         "schema": SCHEMA,
         "params": solver.params.resolved(),
         "provenance": source,
-        "results": evaluation.results,
+        "compute": {name: getattr(compute, name) for name in ("step_flops", "baseline_flops", "steps")},
+        "results": evaluation.results | {"budgets": encoded(evaluation.results["budgets"])},
         "curves": solver.history,
         "landscape": evaluation.landscape,
     }
+
+
+def encoded(budgets: list[dict]) -> list[dict]:
+    """The budget points with their errors per problem as text."""
+    return [
+        point | {split: point[split] | {"errors": encode(point[split]["errors"])} for split in SPLITS if split in point}
+        for point in budgets
+    ]
 
 
 def emit_record(record: dict) -> None:

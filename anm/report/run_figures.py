@@ -100,7 +100,7 @@ def negatives(solver: Solver):
     t = torch.tensor(levels, device=solver.device).repeat_interleave(2).expand(stack, -1)
     streams = RandomStreams(params.seed_list, solver.device)
     landscape = solver.model.landscape(solver.model.encode(problem), t)
-    context = MiningContext(task, problem, x0, t, landscape, solver.schedule, params, streams, {})
+    context = MiningContext(task, problem, x0, t, landscape, solver.schedule, params, streams, {}, model=solver.model)
     negative = mine_negative(resolve("strategy", params.strategy), context)
     images = parts(frozen.answer[0], "the answer")
     if negative is not None:

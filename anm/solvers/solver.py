@@ -25,6 +25,7 @@ class Solver:
 
     params: the settings of the run. model: the energy with averaged (EMA) weights. step: the number of training steps.
     history: the training curves under the names of the record. timing: seconds of training and its interruptions.
+    annealed: steps -> the averaged weights of a training of so many steps, for the budget points before the last.
     """
 
     params: RunParams
@@ -33,6 +34,7 @@ class Solver:
     step: int = 0
     history: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
+    annealed: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
     @classmethod
     def from_energy(cls, model: Energy, **settings) -> "Solver":

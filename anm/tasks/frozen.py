@@ -13,6 +13,11 @@ BLOCK = 1000  # problems are drawn in blocks, each from its own seed, so that a 
 TEST_STREAM, FIT_STREAM = 20240610, 20240611
 
 
+def test_stream(test_set: int) -> int:
+    """The stream of a test set by its number, 0 or more; no two sets, nor the fitting set, share a problem."""
+    return FIT_STREAM + test_set if test_set else TEST_STREAM
+
+
 @dataclass(frozen=True)
 class FrozenSet:
     """Frozen problems of one difficulty.

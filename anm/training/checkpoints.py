@@ -14,6 +14,7 @@ from anm.params import NOT_IN_RUN_ID, ParamError, RunParams
 
 CHECKPOINT_FORMAT, CHECKPOINT_SCHEMA = "anm-checkpoint", 1
 CHECKPOINTS_KEPT = 2  # the newest, and the one before in case the newest is damaged
+BEST = "best.pt"  # beside them: the averaged weights with the lowest validation error
 STATE_ENTRIES = ("device", "model", "average", "optimiser", "streams", "miner", "curves", "timing")
 UNFINISHED_SECONDS = 3600.0  # a `.part` file older than this belongs to a process that was killed
 
@@ -40,15 +41,26 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def save(params: RunParams, step: int, state: dict[str, Any]) -> Path:
     """Write the checkpoint of this step, remove older ones; returns its path."""
     folder = run_folder(params)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:09d}.pt"
-    header = {"format": CHECKPOINT_FORMAT, "schema": CHECKPOINT_SCHEMA, "params": json.dumps(params.resolved())}
-    header |= {"own_code": params.plugin_hashes(), "step": step}
-    write_atomically(header | state, path)
+    write_checkpoint(params, step, state, path)
     # Checkpoints of later steps are unusable, or the run would have continued from them: they are kept for inspection.
     for old in [other for other in list_checkpoints(folder) if other < path][CHECKPOINTS_KEPT - 1 :]:
         old.unlink(missing_ok=True)
     return path
+
+
+def save_best(params: RunParams, step: int, state: dict[str, Any]) -> None:
+    """Write the averaged weights of this step to `BEST`: enough for a solver, not to continue from."""
+    left_out = {name: {} for name in ("model", "optimiser", "streams", "miner", "annealed")}
+    write_checkpoint(params, step, state | left_out, run_folder(params) / BEST)
+
+
+def write_checkpoint(params: RunParams, step: int, state: dict[str, Any], path: Path) -> None:
+    """Write a file that `read_checkpoint` reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = {"format": CHECKPOINT_FORMAT, "schema": CHECKPOINT_SCHEMA, "params": json.dumps(params.resolved())}
+    header |= {"own_code": params.plugin_hashes(), "step": step}
+    write_atomically(header | state, path)
 
 
 def write_atomically(content: dict[str, Any], path: Path) -> None:
@@ -99,8 +111,8 @@ def load_tensors(path: Path) -> Any:
         raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}: {str(error)[:200]})") from None
 
 
-def latest(params: RunParams, log=print) -> dict[str, Any] | None:
-    """The newest usable checkpoint of this run, or None; `log` names those skipped.
+def latest(params: RunParams, steps: int, log=print) -> dict[str, Any] | None:
+    """The newest usable checkpoint of this run of `steps` steps, or None; `log` names those skipped.
 
     Raises `OtherRunCheckpoint` if there are readable checkpoints and all belong to other runs.
     """
@@ -109,7 +121,7 @@ def latest(params: RunParams, log=print) -> dict[str, Any] | None:
     for path in list_checkpoints(folder):
         try:
             content = read_checkpoint(path)
-            check_same_run(path, content, params)
+            check_same_run(path, content, params, steps)
             return content
         except CheckpointError as error:
             log(f"skipped: {error}")
@@ -119,7 +131,7 @@ def latest(params: RunParams, log=print) -> dict[str, Any] | None:
     return None
 
 
-def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> None:
+def check_same_run(path: Path, content: dict[str, Any], params: RunParams, steps: int) -> None:
     """Raises `OtherRunCheckpoint` naming the first parameter, or user's file, that differs."""
     theirs = content["params"].resolved()
     for name, value in params.resolved().items():
@@ -134,9 +146,9 @@ def check_same_run(path: Path, content: dict[str, Any], params: RunParams) -> No
             raise OtherRunCheckpoint(
                 f"{path}: {name} has been edited since; undo the edit to continue, or set resume = false to start again"
             )
-    if not 0 <= content["step"] <= params.train_steps:
+    if not 0 <= content["step"] <= steps:
         raise OtherRunCheckpoint(
-            f"{path}: step = {content['step']}: must be from 0 to train_steps = {params.train_steps}; move it away"
+            f"{path}: step = {content['step']}: must be from 0 to {steps}, the steps of this run; move it away"
         )
 
 
@@ -161,5 +173,5 @@ def remove_unfinished(folder: Path) -> None:
 
 def discard(params: RunParams) -> None:
     """Remove this run's checkpoints, so that it starts again."""
-    for path in list_checkpoints(run_folder(params)):
+    for path in [*list_checkpoints(run_folder(params)), run_folder(params) / BEST]:
         path.unlink(missing_ok=True)

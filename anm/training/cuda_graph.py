@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from anm.training.snapshot import Snapshot
 from anm.training.state import TrainingState
 from anm.training.step import compute_step, training_step
 
@@ -61,31 +62,6 @@ class CudaGraphStep:
         for _ in range(CHECKED):
             training_step(self.state, compute)
         return Snapshot(self.state).tensors
-
-
-class Snapshot:
-    """A training state at one moment: copies of its tensors, streams and step."""
-
-    def __init__(self, state: TrainingState):
-        self.state, self.originals = state, state.mutable_tensors()
-        self.tensors = {name: tensor.detach().clone() for name, tensor in self.originals.items()}
-        self.streams, self.step = state.streams.state(), state.step
-        self.miner_state = dict(state.miner_state)
-
-    def replaced(self) -> list[str]:
-        """The names of tensors that have become other objects since, or are new."""
-        now = self.state.mutable_tensors()
-        return sorted(name for name in now if self.originals.get(name) is not now[name])
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Put everything back, in place."""
-        self.state.miner_state.clear()
-        self.state.miner_state.update(self.miner_state)
-        for name, tensor in self.originals.items():
-            tensor.copy_(self.tensors[name])
-        self.state.streams.restore(self.streams)
-        self.state.step = self.step
 
 
 def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:

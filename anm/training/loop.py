@@ -7,12 +7,16 @@ from anm.solvers.errors import mse_per_seed, solve_errors
 from anm.solvers.solver import Solver
 from anm.tasks.frozen import FIT_STREAM, frozen_problems
 from anm.training import checkpoints
+from anm.training.compute import TrainingCompute, training_compute
 from anm.training.cuda_graph import CudaGraphStep
+from anm.training.learning_rate import decay_start
+from anm.training.snapshot import Snapshot
 from anm.training.state import TrainingState
 from anm.training.step import training_step
 from anm.training.timer import StepTimer, seconds_per_step
 from anm.utils.device import keep_memory, precision
 from anm.utils.git import git_state
+from anm.utils.locations import shipped_energies
 from anm.utils.signals import Interrupted, StopSignal
 
 VALIDATIONS, VALIDATION_PROBLEMS = 8, 100  # points of the learning curve; problems per point
@@ -38,19 +42,21 @@ def train(params: RunParams, log=print, checkpoint_seconds: float = CHECKPOINT_S
     with precision(params.precision):
         # Set up
         keep_memory()
-        state = TrainingState(params)
+        compute = training_compute(params)
+        log(describe_compute(params, compute))
+        state = TrainingState(params, compute.steps)
         state.timing["code"] = code = git_state()
 
         # Resume
-        saved = checkpoints.latest(params, log) if params.resume else checkpoints.discard(params)
+        saved = checkpoints.latest(params, compute.steps, log) if params.resume else checkpoints.discard(params)
         if saved:
             state.restore(saved)
             if tuple(state.timing.get("code", code)) != code:
                 state.timing["code"] = (code[0], True)  # no commit has the code of both parts of the run
-            log(f"resumed at step {state.step} of {params.train_steps}")
+            log(f"resumed at step {state.step} of {state.steps}")
 
         # Loop
-        run_loop(state, log, checkpoint_seconds)
+        run_loop(state, compute.points, log, checkpoint_seconds)
     return state.solver()
 
 
@@ -68,16 +74,20 @@ def warn_about_bound(params: RunParams, log) -> None:
             )
 
 
-def run_loop(state: TrainingState, log, checkpoint_seconds: float) -> None:
-    """Take the remaining steps; log, validate and save checkpoints at intervals."""
+def run_loop(state: TrainingState, points: tuple[int, ...], log, checkpoint_seconds: float) -> None:
+    """Take the remaining steps; log, validate and save checkpoints at intervals; keep the weights of each point."""
     params, metrics = state.params, state.metrics
-    validate_every = max(1, params.train_steps // VALIDATIONS)
+    validate_every = max(1, state.steps // VALIDATIONS)
     timer, saved_at = StepTimer(state.timing, state.device), time.monotonic()
     use_graph = params.uses_cuda_graph(state.device)
     step = CudaGraphStep(state, log) if use_graph else lambda: training_step(state)
 
     with StopSignal() as stop:
-        while state.step < params.train_steps:
+        while state.step < state.steps:
+            if (point := branch_due(state, points)) and not stop.received:
+                with timer.paused():
+                    anneal(state, point, step, stop)
+                    log(f"annealed for a training of {point} steps")
             step()
             if state.device.type == "cpu":  # elsewhere this check would make the device wait at every step
                 state.check_finite()
@@ -86,10 +96,12 @@ def run_loop(state: TrainingState, log, checkpoint_seconds: float) -> None:
                     state.check_finite()
                     timer.close_window(metrics.steps_in_window(state.step))
                     log(progress(state, metrics.close_window(state.step)))
-            last = state.step == params.train_steps
+            last = state.step == state.steps
             if last or state.step % validate_every == 0:
                 with timer.paused():
                     validate(state)
+                    if metrics.last_is_best():
+                        checkpoints.save_best(params, state.step, state.checkpoint())
             if last or stop.received or time.monotonic() - saved_at > checkpoint_seconds:
                 with timer.paused():
                     state.check_finite()
@@ -97,9 +109,41 @@ def run_loop(state: TrainingState, log, checkpoint_seconds: float) -> None:
                     saved_at = time.monotonic()
             if stop.received and not last:
                 raise Interrupted(
-                    f"stopped at step {state.step} of {params.train_steps} by {stop.received}; "
+                    f"stopped at step {state.step} of {state.steps} by {stop.received}; "
                     "a checkpoint is written: with resume = true the same command continues from it"
                 )
+
+
+def branch_due(state: TrainingState, points: tuple[int, ...]) -> int | None:
+    """The point, before the end of the training, whose weights a branch from this step must give; else None."""
+    start = decay_start if state.params.schedule == "wsd" else lambda point: point
+    waiting = [point for point in points if point < state.steps and point not in state.annealed]
+    return next((point for point in waiting if start(point) == state.step), None)
+
+
+def anneal(state: TrainingState, point: int, step, stop: StopSignal) -> None:
+    """Keep the averaged weights of a training of `point` steps: decay the learning rate, then return to this step.
+
+    The branch draws the same random numbers as such a training. After a stop signal nothing is kept.
+    """
+    before = Snapshot(state)
+    state.last_step = point
+    while state.step < point and not stop.received:
+        step()
+        state.check_finite()
+    if state.step == point:
+        state.annealed[point] = {name: value.detach().clone() for name, value in state.average.state_dict().items()}
+    before.restore()
+    state.last_step = state.steps
+
+
+def describe_compute(params: RunParams, compute: TrainingCompute) -> str:
+    """One line of the log: the cost of a step and the length of the training."""
+    cost = compute.step_flops / compute.baseline_flops
+    budget = f", the compute of {params.budget_steps} steps of none" if params.budget_steps else ""
+    return (
+        f"a step costs {cost:.2f} steps of none, {compute.step_flops:.3g} FLOPs per seed: {compute.steps} steps{budget}"
+    )
 
 
 def validate(state: TrainingState) -> None:
@@ -123,7 +167,7 @@ PROGRESS_FORMATS = {
 
 def progress(state: TrainingState, means: dict[str, float]) -> str:
     """One line of the log: step, metrics, time per step, time left."""
-    done, steps = state.step, state.params.train_steps
+    done, steps = state.step, state.steps
     seconds = seconds_per_step(state.timing)
     values = "  ".join(text.format(means[name]) for name, text in PROGRESS_FORMATS.items() if name in means)
     return (
@@ -140,9 +184,10 @@ def untrained(params: RunParams) -> Solver:
 def load(path, device: str = "auto") -> Solver:
     """The solver in a checkpoint, for any device.
 
+    path: a file, or the name of an energy that comes with anm: "none-bilinear" or "none-residual".
     Raises `CheckpointError` on a file that is missing, damaged or not a checkpoint.
     """
-    saved = checkpoints.read_checkpoint(path)
+    saved = checkpoints.read_checkpoint(shipped_energies().get(str(path), path))
     compile = "no" if saved["params"].compile == "no" else "auto"  # "yes" may not hold on this machine
     state = TrainingState(RunParams(**saved["params"].resolved() | {"device": device, "compile": compile}))
     state.restore_average(saved)

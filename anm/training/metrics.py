@@ -1,5 +1,6 @@
 """Training metrics: means over windows of steps, per seed and per noise level."""
 
+import math
 from typing import Any
 
 import torch
@@ -9,8 +10,9 @@ from anm.utils.lookup import one_hot
 
 WINDOWS = 40  # at most, per run: the size of a record does not depend on the number of steps
 SEED_METRICS = ("loss", "denoise", "contrast", "grad_norm")
-ROW_METRICS = ("denoise", "contrast", "energy_positive", "energy_negative", "distance", "accepted", "residual", "false")
-OVER_ALL_ROWS = ("denoise", "false")  # the other row metrics are means over rows whose negative is used
+ROW_METRICS = tuple("denoise contrast energy_positive energy_negative distance accepted clipped residual false".split())
+# The other row metrics are means over rows whose negative is used
+OVER_ALL_ROWS, OVER_NEGATIVES = ("denoise",), ("clipped", "false")
 
 
 class TrainingMetrics:
@@ -34,10 +36,12 @@ class TrainingMetrics:
         """
         levels = one_hot(t, self.noise_levels)
         with_negative = levels * rows["counts"][..., None] if "counts" in rows else levels
+        mined = levels * rows["mined"][..., None] if "mined" in rows else levels
         values = dict(per_seed)
         for name in ROW_METRICS:
             if name in rows:
-                weights = levels if name in OVER_ALL_ROWS else with_negative
+                over_negatives = mined if name in OVER_NEGATIVES else with_negative
+                weights = levels if name in OVER_ALL_ROWS else over_negatives
                 # Not a matrix product: its precision may be reduced
                 values[f"level/{name}"] = (rows[name].detach()[..., None] * weights).sum(1)
                 values[f"count/{name}"] = weights.sum(1)
@@ -71,6 +75,11 @@ class TrainingMetrics:
         for total in self.sums.values():
             total.zero_()
         return overall
+
+    def last_is_best(self) -> bool:
+        """Whether the last validation has the lowest error so far, as the mean over seeds, and is finite."""
+        errors = [sum(seeds) / len(seeds) for seeds in self.history["mse_same"]]
+        return math.isfinite(errors[-1]) and errors[-1] <= min(filter(math.isfinite, errors))
 
     def state(self) -> dict[str, Any]:
         """The content for a checkpoint."""

@@ -12,6 +12,7 @@ from anm.registry import resolve
 from anm.solvers.solver import Solver
 from anm.training.checkpoints import CheckpointError, checkpoint_errors
 from anm.training.ema import decay_at
+from anm.training.learning_rate import learning_rate
 from anm.training.losses import contrastive_weight
 from anm.training.metrics import TrainingMetrics
 from anm.training.timer import StepTimer
@@ -26,10 +27,15 @@ class TrainingError(RuntimeError):
 
 
 class TrainingState:
-    """Weights, averages, optimiser, random streams, metrics and step of a run."""
+    """Weights, averages, optimiser, random streams, metrics and step of a run.
 
-    def __init__(self, params: RunParams):
+    steps: the length of the training. annealed: step -> averaged weights of a run that ends there.
+    """
+
+    def __init__(self, params: RunParams, steps: int | None = None):
         self.params, self.device = params, params.torch_device()
+        self.steps = self.last_step = params.train_steps if steps is None else steps
+        self.annealed: dict[int, dict[str, Tensor]] = {}
         self.streams = RandomStreams(params.seed_list, self.device)
         self.task = params.task_object()
         self.model = build_energy(params).reset(self.streams.generators["weights"]).to(self.device)
@@ -43,8 +49,9 @@ class TrainingState:
         self.strategy = resolve("strategy", params.strategy)
         self.weights = list(self.model.parameters())
         on_gpu = self.device.type == "cuda"  # a CUDA graph needs Adam's step counter on the device
-        self.optimiser = torch.optim.Adam(self.weights, params.learning_rate, ADAM_BETAS, fused=True, capturable=on_gpu)
-        self.metrics = TrainingMetrics(params.train_steps, params.noise_levels)
+        rate = torch.tensor(params.learning_rate, device=self.device) if on_gpu else params.learning_rate
+        self.optimiser = torch.optim.Adam(self.weights, rate, ADAM_BETAS, fused=True, capturable=on_gpu)
+        self.metrics = TrainingMetrics(self.steps, params.noise_levels)
         self.miner_state: dict[str, Tensor] = {}
         self.step = 0
         self.timing = StepTimer.timing_at_start() | {"compiled": self.compiled}
@@ -58,6 +65,12 @@ class TrainingState:
         self.scalars["contrastive_weight"].fill_(contrastive_weight(self.params, self.step))
         self.scalars["step"].fill_(self.step + 1)
         self.scalars["new_share"].fill_(1 - decay_at(self.step + 1))
+        rate = learning_rate(self.params, self.step, self.last_step)
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):  # a CUDA graph reads it from there
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def record_non_finite(self, per_seed: dict[str, Tensor]) -> None:
         """Keep each term's first step with a non-finite value, on the device; 0 for none."""
@@ -76,7 +89,7 @@ class TrainingState:
             raise TrainingError(
                 f"step {step}: {name} of seed {seed} is not finite (strategy {self.params.strategy}, "
                 f"learning_rate {self.params.learning_rate:g}); lower learning_rate or contrastive_weight. "
-                "The last checkpoint is from before this step"
+                "The last checkpoint is from before this step. best.pt there, if any, has the lowest validation error"
             )
 
     def mutable_tensors(self) -> dict[str, Tensor]:
@@ -107,6 +120,7 @@ class TrainingState:
             "miner": self.miner_state,
             "curves": self.metrics.state(),
             "timing": self.timing,
+            "annealed": self.annealed,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -120,6 +134,9 @@ class TrainingState:
         with checkpoint_errors(saved):
             self.model.load_state_dict(saved["model"])
             self.optimiser.load_state_dict(saved["optimiser"])
+            for group in self.optimiser.param_groups:
+                if isinstance(group["lr"], Tensor):
+                    group["lr"] = group["lr"].to(self.device)
             self.streams.restore(saved["streams"])
             self.miner_state.update({name: value.to(self.device) for name, value in saved["miner"].items()})
         self.restore_average(saved)
@@ -130,8 +147,10 @@ class TrainingState:
         with checkpoint_errors(saved):
             self.average.load_state_dict(saved["average"])
             self.metrics.restore(saved["curves"], self.device)
+            self.annealed = dict(saved.get("annealed", {}))  # older checkpoints have none
             self.step, self.timing = saved["step"], self.timing | saved["timing"]
 
     def solver(self) -> Solver:
         """A solver with the averaged weights as they are now."""
-        return Solver(self.params, self.average, self.schedule, self.step, self.metrics.history, self.timing)
+        history = self.metrics.history
+        return Solver(self.params, self.average, self.schedule, self.step, history, self.timing, self.annealed)

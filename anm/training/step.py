@@ -1,6 +1,7 @@
 """One training step: draw, noise, mine, two losses, clip, Adam, average."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from anm.training.ema import update_average
 from anm.training.losses import row_losses
 from anm.training.state import TrainingState
 from anm.utils.random_streams import StreamDraws
+from anm.utils.rows import per_row
 
 MAX_GRAD_NORM = 1.0  # as in the code released with arXiv 2406.11179
 
@@ -28,7 +30,7 @@ def compute_step(state: TrainingState) -> None:
     """The work of a step; a CUDA graph needs the same operations on the same tensors."""
     # Draw problems, answers, noise levels and noise; mine negatives; both losses per row
     context, eps = draw_batch(state)
-    rows = row_losses(context.landscape, context, eps, state.strategy)
+    rows = row_losses(context.landscape, context, eps, state.strategy, with_negatives(state, context))
 
     # loss = denoising + weight * contrastive, one value per seed
     per_seed = {name: rows[name].mean(1) for name in ("denoise", "contrast") if name in rows}
@@ -51,13 +53,32 @@ def compute_step(state: TrainingState) -> None:
 
 
 def draw_batch(state: TrainingState) -> tuple[MiningContext, Tensor]:
-    """The next batch as a miner sees it; the denoising loss's noise (S, B, n, n)."""
+    """The next batch as a miner sees it; the noise of the denoising loss (S, B, *answer shape).
+
+    With `least_noise` below 1, the noise of a row is scaled by a number uniform from there to 1. The sampler goes from
+    level to level without fresh noise, so that it visits points with less noise than their level has.
+    """
     p, streams = state.params, state.streams
     problem, x0 = state.task.draw(StreamDraws(streams, "problems"), p.batch_size, p.n, state.task.splits["same"])
     t = streams.integers("noise", p.noise_levels, p.batch_size)
     eps = streams.normal("noise", *x0.shape[1:])
-    landscape = state.model.landscape(state.model.encode(problem), t)
-    return MiningContext(state.task, problem, x0, t, landscape, state.schedule, p, streams, state.miner_state), eps
+    if p.least_noise < 1:
+        strength = p.least_noise + (1 - p.least_noise) * (streams.uniform("noise", p.batch_size) + 1) / 2
+        eps = per_row(strength, eps) * eps
+    encoded = state.model.encode(problem)
+    given = (state.model.landscape(encoded, t), state.schedule, p, streams, state.miner_state)
+    return MiningContext(state.task, problem, x0, t, *given, model=state.model, encoded=encoded), eps
+
+
+def with_negatives(state: TrainingState, context: MiningContext) -> MiningContext:
+    """The first `negative_share` of the batch's rows, at least one: those that get a negative."""
+    if state.params.negative_share == 1:
+        return context
+    count = max(1, round(state.params.negative_share * state.params.batch_size))
+    problem, x0, t = (part[:, :count] for part in (context.problem, context.x0, context.t))
+    encoded = state.model.encode(problem)
+    landscape = state.model.landscape(encoded, t)
+    return replace(context, problem=problem, x0=x0, t=t, encoded=encoded, landscape=landscape)
 
 
 def clip_per_seed(gradients: list[Tensor], largest: float) -> Tensor:

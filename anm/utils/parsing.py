@@ -51,6 +51,17 @@ def bounded_float(low: float, high: float, *, above: bool = False):
     return parsed(parse, float)
 
 
+def one_of(*names: str):
+    """The type of a setting that is one of these names."""
+
+    def parse(value) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of {', '.join(names)}.{did_you_mean(value, names)}")
+        return value
+
+    return parsed(parse)
+
+
 def parse_switch(value) -> bool:
     """A boolean from true, yes, on, 1, false, no, off or 0."""
     words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -129,6 +140,22 @@ def parse_shares(value) -> dict[str, float]:
 def format_shares(shares: dict[str, float]) -> str:
     """Shares in canonical form: "adversarial:0.5,random:0.5"."""
     return ",".join(f"{name}:{share!r}" for name, share in shares.items())
+
+
+def parse_fractions(value) -> tuple[float, ...]:
+    """Shares in rising order from "0.25,0.5,1"; the last is 1."""
+    try:
+        shares = tuple(float(part) for part in str(value).split(","))
+    except ValueError:
+        shares = ()
+    if not shares or shares[-1] != 1 or shares[0] <= 0 or any(b <= a for a, b in zip(shares, shares[1:])):
+        raise ValueError('must be rising shares above 0 that end with 1, such as "0.25,0.5,1"')
+    return shares
+
+
+def format_fractions(value) -> str:
+    """Shares in canonical form: "0.25,0.5,1"."""
+    return ",".join(f"{share:g}" for share in parse_fractions(value))
 
 
 def did_you_mean(name: str, names) -> str:
