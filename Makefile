@@ -11,7 +11,7 @@ PY     := $(VENV)/bin/python
 READY  := $(VENV)/.anm-ready
 
 .DEFAULT_GOAL := help
-.PHONY: benchmark docs help setup report test sweep lab preflight clean
+.PHONY: benchmark docs help setup report test sweep lab preflight wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
@@ -58,6 +58,9 @@ lab: $(READY) ## the notebooks in JupyterLab
 
 preflight: $(READY) ## check whether this machine can run the study; says what is missing and how to get it
 	@$(PY) -m anm.study preflight --study $(STUDY) --strategy $(STRATEGIES)
+
+wheel: $(READY) ## a wheel that holds all that a study needs: dist/
+	@rm -rf build && $(PY) -m pip wheel --quiet --no-deps --no-build-isolation -w dist . && rm -rf build && ls dist
 
 clean: ## remove the environment and caches; never a report or a checkpoint
 	@rm -rf $(VENV) docs/api build *.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache

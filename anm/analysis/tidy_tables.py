@@ -63,15 +63,16 @@ def solving(records: Mapping[str, dict]) -> pd.DataFrame:
     return _table(rows, [*WHO, "level", *names], records)
 
 
-MINED = ["contrast", "energy_positive", "energy_negative", "distance", "accepted", "residual", "false"]
+MINED = ["contrast", "energy_positive", "energy_negative", "distance", "accepted", "clipped", "residual", "false"]
 
 
 def mining(records: Mapping[str, dict], share: float = 0.25) -> pd.DataFrame:
     """Properties of the negatives by noise level: mean over seeds and the last `share` of training.
 
     contrast: the contrastive loss. energy_positive, energy_negative: energies of the answer and of the negative.
-    distance: between the two, RMS. accepted: share of the miner's landscape steps that were accepted. residual: of the
-    negative. false: share of negatives that are right answers. One row per run and level; NaN if unknown.
+    distance: between the two, RMS. accepted: share of the miner's landscape steps that were accepted. clipped: share
+    of negatives with an entry at the answer bound. residual: of the negative. false: share of negatives that are right
+    answers. One row per run and level; NaN if unknown.
     """
 
     def mean(values: list) -> pd.Series:

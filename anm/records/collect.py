@@ -3,13 +3,15 @@
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from anm.params import parse_seeds
 from anm.records.read import read_finished, settings_of
 from anm.records.schema import SPLITS, RecordError
+from anm.utils.optional import optional_import
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The first columns of a collection. The other settings of the runs follow.
 COLUMNS = (
@@ -25,12 +27,24 @@ class RejectedRun(NamedTuple):
     reason: str
 
 
-def collect_runs(folder: str | Path) -> tuple[pd.DataFrame, list[RejectedRun]]:
+def collect_runs(folder: str | Path) -> tuple["pd.DataFrame", list[RejectedRun]]:
     """The scores of all executed notebooks in a folder, one row per (run, seed, split), and the refused notebooks.
 
     Columns: `COLUMNS`, then the other settings of the runs. run: the name of the file. drawn_on: the source of the
     random numbers, which is "cpu" or a kind of GPU. mse, mse_se, residual: NaN where a score was not finite.
     Two runs with the same settings and a common seed are both refused, because either could be the valid one.
+    Raises `RecordError` if there is no such folder. Needs pandas, which the extra `study` installs.
+    """
+    pd = optional_import("pandas", "study")
+    records, refused = read_records(folder)
+    rows = [row for path, record in records.items() for row in tidy_rows(path, record)]
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=COLUMNS)
+    return frame[COLUMNS + [name for name in frame if name not in COLUMNS]], refused
+
+
+def read_records(folder: str | Path) -> tuple[dict[Path, dict], list[RejectedRun]]:
+    """The records of all executed notebooks in a folder, and the refused notebooks.
+
     Raises `RecordError` if there is no such folder.
     """
     folder = Path(folder)
@@ -45,9 +59,7 @@ def collect_runs(folder: str | Path) -> tuple[pd.DataFrame, list[RejectedRun]]:
     for path, reason in repeated_claims(records).items():
         del records[path]
         refused.append(RejectedRun(path, reason))
-    rows = [row for path, record in records.items() for row in tidy_rows(path, record)]
-    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=COLUMNS)
-    return frame[COLUMNS + [name for name in frame if name not in COLUMNS]], sorted(refused)
+    return records, sorted(refused)
 
 
 def repeated_claims(records: dict[Path, dict]) -> dict[Path, str]:

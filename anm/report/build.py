@@ -7,8 +7,9 @@ from pathlib import Path
 from anm.analysis.folder import ANALYSIS
 from anm.report.page import to_html
 from anm.study.plan import STRATEGIES
+from anm.utils.locations import FILES
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "analysis.ipynb"
+NOTEBOOK = FILES / "notebooks" / "analysis.ipynb"
 TITLE = "Do mined negatives help?"
 PARAMETER_TAGS = {"parameters", "injected-parameters"}
 

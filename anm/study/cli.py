@@ -4,6 +4,7 @@
     python -m anm.study report --study quick
     python -m anm.study preflight --study full
     python -m anm.study run --grid params/sweeps/mining.yaml
+    python -m anm.study run --comparison params/comparisons/equal-compute.yaml
 
 Exit codes: 0 success; 2 a setting or this machine is not usable; 3 a run failed; 4 another process is writing the
 same run; 75 stopped by a signal, and the same command resumes. (Python itself gives 1 for a bug in anm.)
@@ -12,24 +13,29 @@ same run; 75 stopped by a signal, and the same command resumes. (Python itself g
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from anm.params import ParamError
 from anm.records.schema import RecordError
+from anm.study.comparison import comparison_runs, copy_comparison_file, read_comparison_file
 from anm.study.floors import add_floors_command, run_floors
-from anm.study.plan import BASELINE, ROOT, STRATEGIES, Run, finished, plan_study
+from anm.study.plan import BASELINE, STRATEGIES, Run, finished, plan_study
 from anm.study.preflight import PreflightError, check_run, describe_code
 from anm.study.run import UNUSABLE, log, log_error, run_all
 from anm.study.sweep import copy_sweep_file, read_sweep_file, sweep_runs
+from anm.study.tool_commands import add_tool_commands, copy_files, run_benchmark, run_export
+from anm.utils.locations import work_folder
+from anm.utils.optional import MissingPackageError
 
-# The report of these studies is reports/summary.html: the full scale on GPUs, and what two CPU cores can do.
-RECORDED = ("full", "cpu")
+FRONT_STUDY = "cpu"  # its report is reports/summary.html; that of any other study is reports/<study>/summary.html
+OTHER_COMMANDS = {"floors": run_floors, "export": run_export, "files": copy_files}  # they plan no study
 
 
-def build_study_report(reports: Path, study: str, planned: Callable[[], list[Run]], strategies: Sequence[str]) -> int:
-    """Build a study's report from its notebooks; prints the missing runs, the verdict and the report's path."""
+def build_study_report(folder: Path, output: Path, planned: Callable[[], list[Run]], strategies: Sequence[str]) -> int:
+    """Build a report from the notebooks in `folder`; prints the missing runs, the verdict and the report's path."""
     from anm.report import build_report, gather, verdict  # only here: runs need no figures
 
     try:
@@ -37,9 +43,8 @@ def build_study_report(reports: Path, study: str, planned: Callable[[], list[Run
         log(f"runs that the report lacks: {', '.join(missing) or 'none'}")
     except ParamError as error:
         log(f"the report cannot name the runs that it lacks, because one of those asked for cannot run: {error}")
-    output = reports / "summary.html" if study in RECORDED else reports / study / "summary.html"
-    path = build_report(reports / study, output, plan=strategies)
-    print(verdict(gather(reports / study, strategies)))
+    path = build_report(folder, output, plan=strategies)
+    print(verdict(gather(folder, strategies)))
     print(path, flush=True)
     return 0
 
@@ -51,7 +56,9 @@ def show_preflight(runs: list[Run]) -> int:
     for cell, run in enumerate(runs):
         notebooks = finished(run)
         state = f", finished in {notebooks}" if notebooks else ""
-        log(f"{cell}: {run.path.stem}, seeds {run.params.seeds}, {run.params.train_steps} steps{state}")
+        budget = run.params.budget_steps
+        length = f"compute of {budget} steps of {BASELINE}" if budget else f"{run.params.train_steps} steps"
+        log(f"{cell}: {run.path.stem}, seeds {run.params.seeds}, {length}{state}")
         try:
             check_run(run.params, run.path.parent)
         except PreflightError as error:
@@ -79,14 +86,17 @@ def select_runs(runs: list[Run], cell: int | None, of: int | None) -> list[Run]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
+    command = "anm" if Path(sys.argv[0]).name == "anm" else "python -m anm.study"
     top = argparse.ArgumentParser(
-        prog="python -m anm.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=command, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     shared = argparse.ArgumentParser(add_help=False)
     add = shared.add_argument
     add("--study", default="quick", help="the study: params/<study>.yaml and reports/<study>/ (default: quick)")
     add("--grid", type=Path, metavar="FILE", help="a sweep instead of a study: its YAML file; results: reports/<file>/")
-    add("--reports", type=Path, default=ROOT / "reports", help="folder of all results (default: reports)")
+    add("--comparison", type=Path, metavar="FILE", help="regimes and arms at equal compute: their YAML file")
+    add("--reports", type=Path, help="folder of all results (default: reports)")
+    add("--output", type=Path, metavar="FILE", help="the report's file (default: reports/<study>/summary.html)")
     add("--strategy", nargs="+", action="extend", help=f"strategies to run (default: {' '.join(STRATEGIES)})")
     add("--seeds", help='other seeds than the study\'s, such as "10-19"; their notebooks go beside the finished ones')
     add("--chunks", type=int, default=1, help="notebooks per strategy, each with a part of the seeds (default: 1)")
@@ -100,50 +110,67 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_argument("--of", type=int, help="number of tasks of the Slurm array; must be the number of runs")
     commands.add_parser("preflight", parents=[shared], help="list the runs, and check that this machine can do them")
     add_floors_command(commands)
+    add_tool_commands(commands)
     commands.add_parser("report", parents=[shared], help="build the report; names the runs that are missing")
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["benchmark"]:
+        return run_benchmark(arguments[1:])
     options = make_parser().parse_args(arguments)
-    if options.command == "floors":
-        return run_floors(options)
-    reports, files = options.reports.resolve(), [file.resolve() for file in options.files]
-    options.grid = options.grid and options.grid.resolve()
-    # Kernels start in the project's folder. This lets them import strategies and energies from the caller's folder.
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), os.getcwd()]))
     try:
-        with contextlib.chdir(ROOT):
-            return run_command(options, reports, files)
-    except (ParamError, RecordError, PreflightError, OSError) as error:
+        if command := OTHER_COMMANDS.get(options.command):
+            return command(options)
+        for name in ("grid", "comparison", "output"):  # paths of the caller's folder
+            if path := getattr(options, name):
+                setattr(options, name, path.resolve())
+        reports, files = options.reports and options.reports.resolve(), [file.resolve() for file in options.files]
+        # Kernels start in the folder of the results. This lets them import the caller's strategies and energies.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), os.getcwd()]))
+        folder = work_folder()
+        with contextlib.chdir(folder):
+            return run_command(options, reports or folder / "reports", files)
+    except (ParamError, RecordError, PreflightError, MissingPackageError, OSError) as error:
         log_error(error)
         return UNUSABLE
 
 
 def run_command(options: argparse.Namespace, reports: Path, files: list[Path]) -> int:
-    """Run the command of these options in the project's folder; returns the exit code."""
+    """Run the command of these options in the folder of the results; returns the exit code."""
     sweep = read_sweep_file(options.grid) if options.grid else None
-    study = sweep.name if sweep else options.study
+    comparison = read_comparison_file(options.comparison) if options.comparison else None
+    study = (sweep or comparison).name if sweep or comparison else options.study
     strategies = (BASELINE, *sweep.strategies) if sweep else options.strategy or STRATEGIES
     planned = partial(planned_runs, options, reports, files)
     if options.command == "report":
-        return build_study_report(reports, study, planned, strategies)
+        page = options.output or reports / ("" if study == FRONT_STUDY else study) / "summary.html"
+        return build_study_report(reports / study, page, planned, strategies)
     runs = planned()
     log(describe_code())
     if options.command == "preflight":
         return show_preflight(runs)
     if sweep:
         copy_sweep_file(options.grid, reports / study)
+    if comparison:
+        copy_comparison_file(options.comparison, reports / study)
     return run_all(select_runs(runs, options.cell, options.of), options.wait)
 
 
 def planned_runs(options: argparse.Namespace, reports: Path, files: list[Path]) -> list[Run]:
-    """The runs of the study or sweep. Raises `ParamError` on options that a sweep would ignore."""
-    if not options.grid:
+    """The runs of the study, sweep or comparison. Raises `ParamError` on options that would be ignored."""
+    declared = {"--grid": options.grid, "--comparison": options.comparison}
+    file = next(filter(None, declared.values()), None)
+    if not file:
         strategies = options.strategy or STRATEGIES
         return plan_study(options.study, strategies, files, options.settings, options.seeds, options.chunks, reports)
     given = {"--strategy": options.strategy, "-f": files, "-p": options.settings, "--chunks": options.chunks > 1}
+    given |= {"--comparison": options.grid and options.comparison}
     if ignored := [name for name, value in given.items() if value]:
-        raise ParamError(f"{', '.join(ignored)}: not allowed with --grid; change the sweep's file, {options.grid}")
-    return sweep_runs(read_sweep_file(options.grid), reports, options.seeds)
+        option = "--grid" if options.grid else "--comparison"
+        raise ParamError(f"{', '.join(ignored)}: not allowed with {option}; change its file, {file}")
+    if options.grid:
+        return sweep_runs(read_sweep_file(file), reports, options.seeds)
+    return comparison_runs(read_comparison_file(file), reports, options.seeds)

@@ -6,6 +6,7 @@ import sys
 from anm.baselines.floors import FLOORS_FILE, PROBLEMS, floor_table, floors_markdown, registered_tasks
 from anm.params import ParamError
 from anm.tasks import get
+from anm.utils.locations import IN_CLONE
 
 
 def add_floors_command(commands) -> None:
@@ -32,6 +33,8 @@ def print_floors(options: argparse.Namespace) -> None:
         raise ParamError(f"problems = {options.problems}: must be at least 2")
     if options.write and (options.task or options.problems != PROBLEMS):
         raise ParamError("--write: stores the table of all tasks at the default number of problems; give it alone")
+    if options.write and not IN_CLONE:
+        raise ParamError("--write: needs a clone of the project, whose table it replaces; leave it out")
     try:
         tasks = [get(name) for name in options.task] if options.task else registered_tasks()
     except ValueError as error:

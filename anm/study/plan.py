@@ -11,9 +11,9 @@ from anm.params import NOT_IN_RUN_ID, ParamError, RunParams, format_seeds, parse
 from anm.records.read import UNFINISHED, read_run, settings_of
 from anm.records.schema import RecordError
 from anm.registry import unused_settings
+from anm.utils.locations import params_file, params_names, work_folder
 from anm.utils.parsing import did_you_mean
 
-ROOT = Path(__file__).resolve().parents[2]  # the clone of the project
 BASELINE = "none"  # the strategy that all others are compared with
 STRATEGIES = (BASELINE, "random", "adversarial")
 # A finished run may differ in these from the run that is asked for. Its scores depend on test_problems.
@@ -44,7 +44,7 @@ def plan_study(
     """
     if not re.fullmatch(r"\w[\w.-]*", study):
         raise ParamError(f"study = {study!r}: must be a name of letters, digits, dots and dashes")
-    folder = (reports or ROOT / "reports") / study
+    folder = (reports or work_folder() / "reports") / study
     common = {"files": list(files), "seeds": seeds, "chunks": chunks, "folder": folder}
     per_strategy = [plan_strategy(study, strategy, dict(settings), **common) for strategy in strategies]
     check_alike([runs[0].params for runs in per_strategy])
@@ -106,15 +106,14 @@ def standard_files(study: str, strategy: str, others: bool) -> list[Path]:
 
     Raises `ParamError` if the study has none and there are no `others`.
     """
-    folder = ROOT / "params"
-    scale = folder / f"{study}.yaml"
-    if not scale.is_file() and not others:
-        known = sorted(path.stem for path in folder.glob("*.yaml"))
+    scale = params_file(study)
+    if not scale and not others:
+        known = params_names()
         raise ParamError(
             f"study = {study!r}: there is no params/{study}.yaml; write it, or give a file of parameters with -f."
             f"{did_you_mean(study, known)} There are: {', '.join(known)}"
         )
-    return [path for path in (folder / f"{strategy}.yaml", scale) if path.is_file()]
+    return [path for path in (params_file(strategy), scale) if path]
 
 
 def split_seeds(params: RunParams, chunks: int) -> list[str]:

@@ -12,10 +12,9 @@ from anm.params import ParamError, RunParams, check_writable, existing_parent
 from anm.registry import resolve, unused_settings
 from anm.training.checkpoints import CHECKPOINTS_KEPT
 from anm.utils.git import PACKAGE, git_state, run_git
+from anm.utils.locations import FILES
 
-PACKAGES = (
-    "papermill nbclient nbformat ipykernel jupyter_client scipy pandas statsmodels matplotlib seaborn sklearn"
-).split()
+PACKAGES = "papermill nbclient nbformat ipykernel jupyter_client scipy pandas statsmodels matplotlib seaborn".split()
 NOTEBOOK_BYTES = 20 * 2**20  # room for two copies of an executed notebook with its figures
 ARRAYS = 4  # in a checkpoint for each weight: the weight, its average, Adam's two moments
 
@@ -53,11 +52,11 @@ def check_installation() -> list[str]:
     """The problems of missing packages and of a missing training notebook."""
     problems = []
     if absent := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-        cure = "run `make setup`, or pip install -c constraints.txt -e ."
+        cure = "run `make setup` in a clone, or pip install 'anm[study]'"
         problems.append(f"environment: {sys.executable} lacks {', '.join(absent)}; {cure}")
-    notebook = PACKAGE.parent / "notebooks" / "train.ipynb"
+    notebook = FILES / "notebooks" / "train.ipynb"
     if not notebook.is_file():
-        cure = "run from a clone of the project that was installed with pip install -e ."
+        cure = "install anm from a wheel, or from a clone of the project with pip install -e ."
         problems.append(f"{notebook}: no such file; {cure}")
     return problems
 
@@ -83,7 +82,7 @@ def check_folders(params: RunParams, reports: Path) -> list[str]:
             check()
         except ParamError as error:
             problems.append(str(error))
-    needs = {Path(params.checkpoint_dir): checkpoint_bytes(params) * (CHECKPOINTS_KEPT + 1), reports: NOTEBOOK_BYTES}
+    needs = {Path(params.checkpoint_dir): checkpoint_bytes(params) * (CHECKPOINTS_KEPT + 2), reports: NOTEBOOK_BYTES}
     for folder, needed in needs.items():
         free = shutil.disk_usage(existing_parent(folder)).free
         if free < needed:
@@ -101,4 +100,6 @@ def checkpoint_bytes(params: RunParams) -> int:
     numbers = ARRAYS * sum(weight.numel() for weight in energy.parameters())
     if "replay_size" not in unused_settings(params.strategy):
         numbers += params.replay_size * params.n**2 * len(params.seed_list)
+    if "pool_size" not in unused_settings(params.strategy):
+        numbers += 3 * params.noise_levels * params.pool_size * params.n**2 * len(params.seed_list)
     return 4 * numbers + 2**20

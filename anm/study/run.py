@@ -10,9 +10,10 @@ from anm.records.read import FAILED, read_run
 from anm.records.schema import RecordError
 from anm.study.execute import StopRequest, execute_notebook
 from anm.study.lock import RunLockedError, only_writer
-from anm.study.plan import ROOT, Run, finished
+from anm.study.plan import Run, finished
 from anm.study.preflight import PreflightError, check_run
 from anm.training.checkpoints import discard
+from anm.utils.locations import FILES, work_folder
 
 MAX_KERNEL_DEATHS = 3  # then a run is given up
 UNUSABLE, FAILURE, LOCKED, STOPPED = 2, 3, 4, 75  # exit codes
@@ -93,12 +94,12 @@ def execute_until_complete(run: Run, stop: StopRequest) -> None:
 
     Raises `RunStopped` after a signal, and `RunFailed` on the notebook's own error or when the kernel keeps dying.
     """
-    name, notebook = run.path.stem, ROOT / "notebooks" / "train.ipynb"
+    name, notebook = run.path.stem, FILES / "notebooks" / "train.ipynb"
     if not run.params.resume and not int(os.environ.get("SLURM_RESTART_COUNT", "0")):
         discard(run.params)  # only once: from here on the run resumes from its own checkpoints
     for death in range(1, MAX_KERNEL_DEATHS + 1):
         run.part.unlink(missing_ok=True)
-        code = execute_notebook(notebook, run.part, [*run.arguments, "-p", "resume", "True"], ROOT, stop)
+        code = execute_notebook(notebook, run.part, [*run.arguments, "-p", "resume", "True"], work_folder(), stop)
         reason = failure_reason(run.part, code)
         if reason is None:
             return

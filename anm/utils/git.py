@@ -11,11 +11,12 @@ def git_state(package: Path = PACKAGE) -> tuple[str | None, bool | None]:
     """The commit of the repository that tracks the package, and whether its code differs.
 
     The code differs if a tracked file outside reports/ is changed, or if the package holds an untracked file.
-    A value that git does not give is None. Both are None if no repository tracks the package: for instance,
-    if it is installed inside the folder of another project.
+    A value that git does not give is None. If no repository tracks the package, the commit is the one that its wheel
+    was built from, without changes; both are None where the wheel does not know it.
     """
     if not run_git(package, "ls-files", "--", "."):
-        return None, None
+        built_from = package / "data" / "commit"
+        return (built_from.read_text(), False) if built_from.is_file() else (None, None)
     changed = run_git(package, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)reports")
     untracked = run_git(package, "ls-files", "--others", "--exclude-standard", "--", ".")
     dirty = None if changed is None or untracked is None else bool(changed or untracked)
