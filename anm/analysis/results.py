@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
+import numpy as np
 import pandas as pd
 
 from anm.analysis import tidy_tables
+from anm.analysis.gate import GateResult, check_gate
 from anm.analysis.statistics import compare, summarise
 from anm.analysis.sweeps import Sweep
 from anm.baselines.closed_form import closed_form_table
@@ -131,6 +133,14 @@ class StudyResults:
         rows = of(self.comparison, energy, split)
         rows = rows[(rows["strategy"] == strategy) & (rows["against"] == against) & (rows["n_seeds"] > 0)]
         return None if rows.empty else rows.iloc[0]
+
+    def gate(self, energy: str) -> GateResult | None:
+        """Whether the runs of an energy can tell strategies apart; None without a run of `none` or references."""
+        errors = seeds_of(of(self.scores, energy, SPLITS[0])).get(BASELINE)
+        references = self.references[self.references["energy"] == energy]
+        if not errors or references.empty:
+            return None
+        return check_gate(np.array(list(errors.values())), references)
 
     def seeds_lower(self, row) -> tuple[int, int]:
         """Seeds in which a comparison's strategy has the lower error, and paired seeds."""

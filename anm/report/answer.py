@@ -31,6 +31,7 @@ SENTENCES = {
     "inconclusive": f"Inconclusive: {CHANGE} {EVIDENCE}{{power}}",
     "no claim": f"No claim with fewer than {MIN_SEEDS} seeds: {CHANGE} {EVIDENCE}",
     "unequal": f"No claim, because the runs differ in more than their strategy: {CHANGE} {EVIDENCE}",
+    "gate": "No claim: with {energy}, this regime cannot tell strategies apart. {gate}",
     "rounding": "No claim: with {energy}, all mean errors on {problems} ({means}) are at the limit of single precision "
     "(LU in float32: {limit}).",
     "missing": "No answer yet with {energy}: {reason}.",
@@ -40,6 +41,7 @@ SHORT = {
     "inconclusive": "Inconclusive on {problems}: {energies}.",
     "no claim": f"No claim with fewer than {MIN_SEEDS} seeds on {{problems}}: {{energies}}.",
     "unequal": "No claim because of unequal settings on {problems}: {energies}.",
+    "gate": "No claim on {problems}, because the gate fails: {energies}.",
     "rounding": "No claim on {problems}, at the limit of single precision: {energies}.",
     "missing": "No answer yet on {problems}: {energies}.",
 }
@@ -51,8 +53,15 @@ def first_screen(results: StudyResults) -> Html:
     counts = [f"{counted(refused, 'notebook')} refused"] * (refused > 0) + [counted(gaps, "gap")] * (gaps > 0)
     notice = html('<p class="notice">{}: <a href="#what-is-missing">what is missing</a></p>', ", ".join(counts))
     answer = short_answer(results) if len(results.energies) > 1 else verdict(results).split("\n")
-    parts = [paragraphs([scale(results)], "scale"), paragraphs(answer, "verdict"), notice if counts else Html("")]
+    parts = [paragraphs([scale(results), *gates(results)], "scale"), paragraphs(answer, "verdict")]
+    parts += [notice] * bool(counts)
     return Html("\n").join(parts)
+
+
+def gates(results: StudyResults) -> list[str]:
+    """A sentence for each energy: whether its runs can tell strategies apart."""
+    found = {energy: results.gate(energy) for energy in results.energies}
+    return [f"{results.prefix(energy)}Gate: {gate.sentence}" for energy, gate in found.items() if gate]
 
 
 def details(results: StudyResults) -> Html:
@@ -88,6 +97,7 @@ def answer_sentence(results: StudyResults, energy: str, strategy: str, split: st
     kind, row = result(results, energy, strategy, split), results.difference(energy, strategy, split)
     if row is None:
         return SENTENCES[kind].format(energy=energy, reason=_lacking(results, energy, strategy))
+    gate = results.gate(energy)
     means, cost = results.means(energy, split)["mean"], step_costs(results, energy).get(strategy)
     lower, seeds = results.seeds_lower(row)
     return SENTENCES[kind].format(
@@ -106,6 +116,7 @@ def answer_sentence(results: StudyResults, energy: str, strategy: str, split: st
         means=range_text(means.min(), means.max(), 3),
         limit=number(single_precision_limit(results, energy, split), 1),
         power=_lowest_p(results, row),
+        gate=gate.sentence if gate else "",
     )
 
 
@@ -116,6 +127,8 @@ def result(results: StudyResults, energy: str, strategy: str, split: str) -> str
         return "missing"
     if unequal(results, energy):
         return "unequal"
+    if row["claim"] and (gate := results.gate(energy)) and not gate.passed:
+        return "gate"
     return "rounding" if row["claim"] and single_precision_limit(results, energy, split) else outcome(row)
 
 
