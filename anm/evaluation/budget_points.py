@@ -14,24 +14,28 @@ from anm.tasks.frozen import FIT_STREAM, FrozenSet, frozen_problems
 from anm.training.compute import training_compute
 
 FIT_PROBLEMS = 200  # of the frozen fitting set, on which the scalar of each seed is fitted
+HARDER_FROM = 0.5  # share of the training; a baseline with twice the budget has the budget there
 SCALES = torch.logspace(-1, 1, 81, base=2)  # candidates for that scalar: from 1/2 to 2
 
 
 def point_scores(solver: Solver, sets: Mapping[str, FrozenSet], final: Mapping[str, ProblemErrors], scale: Tensor):
-    """The record's `budgets`: an entry for each budget point, in order; the last is the end of the training.
+    """The record's `budgets`: an entry for each budget point with weights, in order; the last is the training's end.
 
     sets: the frozen test set of each split. final, scale (S,): the errors of the final weights, and their scalars.
-    Earlier points are scored on `same` alone, which takes half of the time.
+    Points before `HARDER_FROM` of the training are scored on `same` alone, which takes half of the time.
     """
     compute = training_compute(solver.params)
     entries = []
     for share, steps in zip(solver.params.fractions, compute.points):
+        if steps < compute.steps and steps not in solver.annealed:  # as in best.pt
+            continue
         entry: dict[str, Any] = {"share": share, "steps": steps, "flops": steps * compute.step_flops}
         entry["problems"] = len(sets["same"])
         if steps in solver.annealed:
             with annealed_weights(solver, steps):
                 scales = fitted_scale(solver)
-                scores = {"same": solve_errors(solver, sets["same"], scale=scales)}
+                splits = sets if share >= HARDER_FROM else ("same",)
+                scores = {split: solve_errors(solver, sets[split], scale=scales) for split in splits}
         else:
             scales, scores = scale, final
         entries.append(entry | {split: entry_of(errors, scales) for split, errors in scores.items()})

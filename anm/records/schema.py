@@ -148,7 +148,7 @@ Point = entry(share=Size, steps=Count, flops=Count, problems=Count)
 
 class BudgetPoint(Point):
     same: PointScores
-    harder: PointScores = None  # only of the last point
+    harder: PointScores = None  # not of early points
 
 
 class Results(PerSplit[SplitScores]):
