@@ -72,7 +72,7 @@ def fitted_scale(solver: Solver) -> Tensor:
     for rows, x0 in solver.answers(frozen.problem, frozen.start):
         problem, answer = frozen.batch(rows, x0)
         sums = sums + torch.stack([task.error(problem, float(s) * x0, answer).sum(1) for s in SCALES]).cpu()
-    return best_scale(sums.double().numpy())
+    return best_scale(sums.numpy().astype(np.float64))
 
 
 def best_scale(errors: np.ndarray) -> Tensor:
@@ -85,4 +85,4 @@ def best_scale(errors: np.ndarray) -> Tensor:
         shift = np.where(curvature > 0, 0.5 * (below - above) / curvature, 0.0)
     place = np.where(best == inside, inside + np.clip(shift, -1, 1), best)
     step = np.log(float(SCALES[1] / SCALES[0]))
-    return torch.from_numpy(np.exp(np.log(float(SCALES[0])) + step * place)).float()
+    return torch.from_numpy(np.exp(np.log(float(SCALES[0])) + step * place).astype(np.float32))

@@ -12,7 +12,7 @@ PARTS = ("problem", "x0", "x_t")
 
 @miner(uses={"mining_noise_scale", "pool_size", "replay_fresh"})
 def pool(context: MiningContext) -> Tensor:
-    """Hard negatives for a pool of problems, each one landscape step further at every visit.
+    """Hard negatives of a pool of problems, each one landscape step further at every visit.
 
     Each seed has `pool_size` problems a noise level; the rows of that level visit them in turn, and the contrastive
     loss uses them in place of the batch's. A row goes on with the descent that it finds. It starts a new one, with the

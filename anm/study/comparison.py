@@ -30,6 +30,12 @@ PARTS = ("settings", "regimes", "arms", "tuning")
 POINTS, BASELINE_POINTS = "0.25,0.5,1", "0.125,0.25,0.5,1"  # shares of a run's training at which it is scored
 BASELINE_FACTOR = 2  # the baseline's compute, in budgets
 TUNED = ("learning_rate", "contrastive_weight")
+# Settings that a part of the file cannot have: there they would be ignored, or compare unlike runs
+REFUSED = {
+    "settings": ("strategy", "budget_points"),
+    "regimes": ("strategy", "budget_points"),
+    "arms": ("budget_points", "budget_steps", "seeds", "task", "n"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,12 @@ class ComparisonDefinition:
         settings |= self.tuned.get((regime, arm), {}) | {"budget_points": POINTS}
         if arm == BASELINE:
             settings["budget_points"] = BASELINE_POINTS
-            settings["budget_steps"] = BASELINE_FACTOR * int(settings["budget_steps"])
+            settings["budget_steps"] = BASELINE_FACTOR * self.budget(regime)
         return settings
 
     def budget(self, regime: str) -> int:
-        """The budget of a regime, in steps of `none`."""
-        return int((self.settings | self.regimes[regime])["budget_steps"])
+        """The budget of a regime, in steps of `none`; 0 if none is declared. Raises `ParamError` on an invalid one."""
+        return RunParams(budget_steps=(self.settings | self.regimes[regime]).get("budget_steps", 0)).budget_steps
 
     def params(self, regime: str, arm: str) -> RunParams:
         """The parameters of one run. Raises `ParamError`, naming regime and arm."""
@@ -80,18 +86,18 @@ def read_comparison_file(path: str | Path) -> ComparisonDefinition:
     path = Path(path)
     parts = load_yaml(path)
     check_parts(path, parts)
-    regimes = {name: dict(settings) for name, settings in parts["regimes"].items()}
+    regimes = {name: dict(settings or {}) for name, settings in parts["regimes"].items()}
     arms = {name: dict(settings or {}) for name, settings in parts["arms"].items()}
     limits = {name: settings.pop("arms") for name, settings in regimes.items() if "arms" in settings}
     check_limits(path, limits, arms)
+    check_places(path, {"settings": {"all": parts.get("settings") or {}}, "regimes": regimes, "arms": arms})
     name = path.parent.name if path.name == COMPARISON_FILE else path.stem
     settings = {"checkpoint_dir": f"checkpoints/{name}"} | (parts.get("settings") or {})
     tuned = best_trials(path.with_suffix(".tuning.csv"))
     comparison = ComparisonDefinition(name, settings, regimes, arms, limits, parts.get("tuning") or {}, tuned)
     for regime, arm in comparison.cells():
-        if not comparison.given(regime, arm).get("budget_steps"):
+        if not comparison.params(regime, arm).budget_steps:
             raise ParamError(f"{path}: {regime}: budget_steps is missing; give the budget, in steps of {BASELINE}")
-        comparison.params(regime, arm)
     return comparison
 
 
@@ -106,7 +112,7 @@ def check_parts(path: Path, parts: dict) -> None:
         if not isinstance(entries, dict) or not entries:
             raise ParamError(f"{path}: {part}: must hold lines of the form `name: {{setting: value, ...}}`")
         for name, settings in entries.items():
-            if not re.fullmatch(r"\w[\w.-]*", str(name)) or "--" in str(name):
+            if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name) or "--" in name:
                 raise ParamError(f"{path}: {part}: {name!r}: must be a name of letters, digits, dots and dashes")
             if not isinstance(settings or {}, dict):
                 raise ParamError(f"{path}: {part}: {name}: must be {{setting: value, ...}}, not {settings!r}")
@@ -114,29 +120,50 @@ def check_parts(path: Path, parts: dict) -> None:
         raise ParamError(
             f"{path}: arms: {BASELINE} is missing, the baseline of every comparison; add `{BASELINE}: {{}}`"
         )
-    if not isinstance(parts.get("settings") or {}, dict):
-        raise ParamError(f"{path}: settings: must hold lines of the form `name: value`")
+    for part in ("settings", "tuning"):
+        if not isinstance(parts.get(part) or {}, dict):
+            raise ParamError(f"{path}: {part}: must hold lines of the form `name: value`")
 
 
 def check_limits(path: Path, limits: dict[str, Any], arms: dict[str, dict]) -> None:
     """Raises `ParamError` where a regime names an arm that is not declared, or leaves the baseline out."""
     for regime, names in limits.items():
-        if not isinstance(names, list) or BASELINE not in names or (unknown := set(names) - set(arms)):
-            found = f"{', '.join(sorted(unknown))} is not among the arms" if isinstance(names, list) else repr(names)
-            raise ParamError(f"{path}: regimes: {regime}: arms must be a list of arms with {BASELINE} ({found})")
+        named = names if isinstance(names, list) else []
+        if BASELINE not in named or any(name not in list(arms) for name in named):
+            allowed = f"must be a list of arms with {BASELINE}, of: {', '.join(arms)}"
+            raise ParamError(f"{path}: regimes: {regime}: arms = {names!r}: {allowed}")
+
+
+def check_places(path: Path, parts: dict[str, dict[str, dict]]) -> None:
+    """Raises `ParamError` on a setting in a part that cannot have it, and on a baseline of another strategy."""
+    for part, entries in parts.items():
+        for name, settings in entries.items():
+            for setting in [setting for setting in REFUSED[part] if setting in settings]:
+                allowed = (
+                    ", ".join(place for place in REFUSED if setting not in REFUSED[place]) or "the comparison alone"
+                )
+                raise ParamError(f"{path}: {part}: {name}: {setting} cannot be set here; it is set by {allowed}")
+    if (strategy := parts["arms"][BASELINE].get("strategy", BASELINE)) != BASELINE:
+        raise ParamError(f"{path}: arms: {BASELINE}: strategy = {strategy!r}: must be {BASELINE}; rename the arm")
 
 
 def best_trials(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """(regime, arm) -> the settings of its trial with the lowest error; empty without a file of trials."""
+    """(regime, arm) -> the settings of its trial with the lowest error; empty without a file of trials.
+
+    Raises `ParamError` on a file that holds no trials.
+    """
     if not path.is_file():
         return {}
     best: dict[tuple[str, str], dict[str, str]] = {}
-    with open(path, newline="") as file:
-        for row in csv.DictReader(file):
+    try:
+        for row in csv.DictReader(path.read_text().splitlines()):
             key = row["regime"], row["arm"]
             if row["error"] and (key not in best or float(row["error"]) < float(best[key]["error"])):
                 best[key] = row
-    return {key: {name: float(row[name]) for name in TUNED if row[name]} for key, row in best.items()}
+        return {key: {name: float(row[name]) for name in TUNED if row[name]} for key, row in best.items()}
+    except (KeyError, ValueError) as error:
+        reason = f"is not a table of trials ({type(error).__name__}: {error})"
+        raise ParamError(f"{path}: {reason}; move it away and run anm.study.tuning again") from None
 
 
 def comparison_runs(comparison: ComparisonDefinition, reports: Path, seeds: str | None = None) -> list[Run]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
+from anm.energies import build_energy
 from anm.params import ParamError, RunParams, check_writable, existing_parent
-from anm.registry import resolve, unused_settings
+from anm.registry import unused_settings
 from anm.training.checkpoints import CHECKPOINTS_KEPT
 from anm.utils.git import PACKAGE, git_state, run_git
 from anm.utils.locations import FILES
@@ -96,8 +97,9 @@ def check_folders(params: RunParams, reports: Path) -> list[str]:
 def checkpoint_bytes(params: RunParams) -> int:
     """About the size of one checkpoint of this run, in bytes."""
     with torch.device("meta"):
-        energy = resolve("energy", params.energy)(params.n, params.noise_levels, len(params.seed_list))
-    numbers = ARRAYS * sum(weight.numel() for weight in energy.parameters())
+        energy = build_energy(params)
+    arrays = ARRAYS + len(params.fractions) - 1  # and the averaged weights at each point before the last
+    numbers = arrays * sum(weight.numel() for weight in energy.parameters())
     if "replay_size" not in unused_settings(params.strategy):
         numbers += params.replay_size * params.n**2 * len(params.seed_list)
     if "pool_size" not in unused_settings(params.strategy):

@@ -2,13 +2,14 @@
 
     python -m anm.study.tuning params/comparisons/equal-compute.yaml
 
-The file's part `tuning` gives `seeds`, and `learning_rates` (three of them), which a regime may replace with settings
-of its own. Each arm has four trials in each regime: the three rates; then, at the best of them, a fifth of the weight
-of the loss of negatives, or for an arm without negatives a rate between the two best. The error of a trial is the
-geometric mean over seeds on the frozen fitting set, which no test set shares. The trials go to <name>.tuning.csv, row
-by row; a finished trial is not repeated.
+The file's part `tuning` gives `seeds`, `learning_rates` (three of them) and `regimes`: those that are tuned, each with
+settings that replace the common ones. Each arm has four trials in each of them: the three rates; then, at the best of
+them, a fifth of the weight of the loss of negatives, or for an arm without negatives a rate between the two best. The
+error of a trial is the geometric mean over seeds on the frozen fitting set, which no test set shares. The trials go to
+<name>.tuning.csv, row by row; a finished trial is not repeated.
 """
 
+import argparse
 import csv
 import sys
 from pathlib import Path
@@ -24,19 +25,24 @@ from anm.training.compute import training_compute
 from anm.training.state import TrainingError, TrainingState
 from anm.training.step import training_step
 from anm.utils.device import keep_memory
+from anm.utils.parsing import did_you_mean
 
 COLUMNS = ["regime", "arm", "learning_rate", "contrastive_weight", "seeds", "budget_steps", "steps", "error"]
 PROBLEMS, SMALLER_WEIGHT = 500, 0.2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the trials that are not finished of a comparison's file; further arguments limit it to some regimes."""
-    path, *regimes = sys.argv[1:] if arguments is None else arguments
+    """Run the trials that are not finished of a comparison's file."""
+    parser = argparse.ArgumentParser(prog="python -m anm.study.tuning", description="Tune the arms of a comparison.")
+    parser.add_argument("file", type=Path, help="the comparison's YAML file")
+    parser.add_argument("regimes", nargs="*", help="only these regimes (default: all that its part `tuning` names)")
+    options = parser.parse_args(arguments)
     try:
-        comparison = read_comparison_file(path)
+        comparison = read_comparison_file(options.file)
+        check_tuning(comparison, options.regimes)
         for regime, arm in comparison.cells():
-            if regime in (regimes or comparison.regimes) and "tuning" in merged(comparison, regime):
-                tune(comparison, regime, arm, Path(path).with_suffix(".tuning.csv"))
+            if merged(comparison, regime) and regime in (options.regimes or comparison.regimes):
+                tune(comparison, regime, arm, options.file.with_suffix(".tuning.csv"))
     except ParamError as error:
         log_error(error)
         return UNUSABLE
@@ -44,15 +50,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def merged(comparison: ComparisonDefinition, regime: str) -> dict:
-    """The settings of the tuning in a regime; empty where the file has no such part."""
-    own = comparison.tuning.get("regimes", {}).get(regime)
-    return {"tuning": True} | comparison.tuning | own if own is not None else {}
+    """The settings of the tuning in a regime; empty where it is not tuned."""
+    regimes = comparison.tuning.get("regimes") or {}
+    return comparison.tuning | (regimes[regime] or {}) if regime in regimes else {}
+
+
+def check_tuning(comparison: ComparisonDefinition, regimes: list[str]) -> None:
+    """Raises `ParamError` on a regime that is not declared or not tuned, and on missing seeds or rates."""
+    tuned = comparison.tuning.get("regimes") or {}
+    known = dict.fromkeys(tuned, comparison.regimes) | dict.fromkeys(regimes, tuned)
+    for regime, names in known.items():
+        if regime not in names:
+            hint = f"{did_you_mean(regime, names)} There are: {', '.join(names)}"
+            raise ParamError(f"tuning: {regime}: there is no such regime.{hint}")
+        tuning = merged(comparison, regime)
+        rates = tuning.get("learning_rates")
+        if "seeds" not in tuning or not isinstance(rates, list) or len(rates) < 2:
+            raise ParamError(f"tuning: {regime}: must give seeds, and learning_rates: a list of at least two")
 
 
 def tune(comparison: ComparisonDefinition, regime: str, arm: str, table: Path) -> None:
     """The four trials of one arm in one regime."""
     tuning = merged(comparison, regime)
-    rates, errors = sorted(tuning["learning_rates"]), {}
+    rates, errors = sorted(RunParams(learning_rate=rate).learning_rate for rate in tuning["learning_rates"]), {}
     usual = RunParams(**comparison.given(regime, arm) | {"contrastive_weight": weight_of(comparison, regime, arm)})
     for rate in rates:
         errors[rate] = trial(comparison, regime, arm, table, rate, usual.contrastive_weight)
@@ -77,7 +97,7 @@ def trial(comparison: ComparisonDefinition, regime: str, arm: str, table: Path, 
     params = RunParams(**comparison.given(regime, arm) | settings | {"budget_steps": budget, "budget_points": "1"})
     key = {"regime": regime, "arm": arm, "learning_rate": f"{rate:g}", "contrastive_weight": f"{weight:g}"}
     key |= {"seeds": params.seeds, "budget_steps": str(budget)}
-    rows = list(csv.DictReader(open(table, newline=""))) if table.is_file() else []
+    rows = list(csv.DictReader(table.read_text().splitlines())) if table.is_file() else []
     for row in rows:
         if key.items() <= row.items():
             return float(row["error"]) if row["error"] else np.inf
@@ -92,7 +112,7 @@ def trial(comparison: ComparisonDefinition, regime: str, arm: str, table: Path, 
 
 
 def train_and_score(params: RunParams) -> float:
-    """The geometric mean over seeds of the error on the frozen fitting set, after a training without notebook."""
+    """The geometric mean over seeds of the error on the frozen fitting set; infinite if the training diverges."""
     keep_memory()
     state = TrainingState(params, training_compute(params).steps)
     try:
@@ -103,7 +123,8 @@ def train_and_score(params: RunParams) -> float:
         return np.inf
     task = params.task_object()
     frozen = frozen_problems(task, params.n, task.splits["same"], PROBLEMS, FIT_STREAM)
-    return float(np.exp(np.log(solve_errors(state.solver(), frozen).error.mean(1)).mean()))
+    error = float(np.exp(np.log(solve_errors(state.solver(), frozen).error.mean(1)).mean()))
+    return error if np.isfinite(error) else np.inf
 
 
 if __name__ == "__main__":

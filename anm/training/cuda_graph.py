@@ -11,6 +11,7 @@ from torch import Tensor
 from anm.training.snapshot import Snapshot
 from anm.training.state import TrainingState
 from anm.training.step import compute_step, training_step
+from anm.utils.random_streams import RandomStreams
 
 WARM_UP = 3  # steps before the capture: they allocate every tensor, choose kernels and compile
 CHECKED = 2  # steps that are done both ways; two, so that a graph that draws the same problems again is found
@@ -53,6 +54,8 @@ class CudaGraphStep:
                 raise RuntimeError(f"replayed steps end {difference:.2g} from plain ones, which moved {movement:.2g}")
         except RuntimeError as error:
             replay, reason = None, f" ({error})"
+            # After a failed capture, torch 2.11 refuses to draw from the generators of the graph
+            self.state.streams = RandomStreams(self.state.params.seed_list, self.state.device)
         before.restore()
         self.log("steps are replayed from a CUDA graph" if replay else f"steps run without a CUDA graph{reason}")
         return replay

@@ -8,7 +8,7 @@ WARMUP_STEPS = 100  # of wsd; the same for every length, so that runs of differe
 DECAY_SHARE = 0.25  # of a wsd run's steps, in which the rate falls linearly to zero at the end
 
 
-def learning_rate(params: RunParams, step: int, last: int) -> float:
+def rate_at(params: RunParams, step: int, last: int) -> float:
     """The rate of step 0, 1, ..., last - 1, for a run of `last` steps.
 
     cosine: half a period from `learning_rate` to zero. Source: Loshchilov and Hutter 2017 (arXiv 1608.03983), eq. 5,

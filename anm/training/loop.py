@@ -84,9 +84,12 @@ def run_loop(state: TrainingState, points: tuple[int, ...], log, checkpoint_seco
 
     with StopSignal() as stop:
         while state.step < state.steps:
-            if (point := branch_due(state, points)) and not stop.received:
+            while point := branch_due(state, points):
                 with timer.paused():
                     anneal(state, point, step, stop)
+                    if stop.received:  # a resumed run must begin the branch at this step
+                        checkpoints.save(params, state.step, state.checkpoint())
+                        raise interrupted(state, stop)
                     log(f"annealed for a training of {point} steps")
             step()
             if state.device.type == "cpu":  # elsewhere this check would make the device wait at every step
@@ -108,10 +111,15 @@ def run_loop(state: TrainingState, points: tuple[int, ...], log, checkpoint_seco
                     checkpoints.save(params, state.step, state.checkpoint())
                     saved_at = time.monotonic()
             if stop.received and not last:
-                raise Interrupted(
-                    f"stopped at step {state.step} of {state.steps} by {stop.received}; "
-                    "a checkpoint is written: with resume = true the same command continues from it"
-                )
+                raise interrupted(state, stop)
+
+
+def interrupted(state: TrainingState, stop: StopSignal) -> Interrupted:
+    """The error after a signal, once its checkpoint is written."""
+    return Interrupted(
+        f"stopped at step {state.step} of {state.steps} by {stop.received}; "
+        "a checkpoint is written: with resume = true the same command continues from it"
+    )
 
 
 def branch_due(state: TrainingState, points: tuple[int, ...]) -> int | None:

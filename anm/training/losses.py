@@ -83,7 +83,7 @@ def row_losses(
     for observe in mined.observers if context.params.negative_loss == "contrastive" else ():
         observe({name: value.detach() for name, value in measured.items()} | {"t": mined.t})
     rest = context.x0.shape[1] - count
-    return rows | {name: F.pad(value, (0, rest)) if rest else value for name, value in measured.items()}
+    return {name: F.pad(value, (0, rest)) if rest else value for name, value in measured.items()} | rows
 
 
 def contrastive_rows(context: MiningContext, negative: Tensor) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from anm.registry import resolve
 from anm.solvers.solver import Solver
 from anm.training.checkpoints import CheckpointError, checkpoint_errors
 from anm.training.ema import decay_at
-from anm.training.learning_rate import learning_rate
+from anm.training.learning_rate import rate_at
 from anm.training.losses import contrastive_weight
 from anm.training.metrics import TrainingMetrics
 from anm.training.timer import StepTimer
@@ -65,7 +65,7 @@ class TrainingState:
         self.scalars["contrastive_weight"].fill_(contrastive_weight(self.params, self.step))
         self.scalars["step"].fill_(self.step + 1)
         self.scalars["new_share"].fill_(1 - decay_at(self.step + 1))
-        rate = learning_rate(self.params, self.step, self.last_step)
+        rate = rate_at(self.params, self.step, self.last_step)
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], Tensor):  # a CUDA graph reads it from there
                 group["lr"].fill_(rate)

@@ -148,14 +148,15 @@ def parse_fractions(value) -> tuple[float, ...]:
         shares = tuple(float(part) for part in str(value).split(","))
     except ValueError:
         shares = ()
-    if not shares or shares[-1] != 1 or shares[0] <= 0 or any(b <= a for a, b in zip(shares, shares[1:])):
+    rising = all(a < b for a, b in zip((0.0, *shares), shares))  # false for NaN
+    if not shares or shares[-1] != 1 or not rising:
         raise ValueError('must be rising shares above 0 that end with 1, such as "0.25,0.5,1"')
     return shares
 
 
 def format_fractions(value) -> str:
     """Shares in canonical form: "0.25,0.5,1"."""
-    return ",".join(f"{share:g}" for share in parse_fractions(value))
+    return ",".join(f"{share!r}".removesuffix(".0") for share in parse_fractions(value))
 
 
 def did_you_mean(name: str, names) -> str:

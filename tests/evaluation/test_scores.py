@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -10,8 +11,11 @@ import torch
 from tiny import INVERSE, fresh_solver, frozen_inverse, narrow, silent_train, tiny  # noqa: F401
 
 from anm.evaluation.scores import CONDITION_BINS, STEP_BUDGETS, evaluate, mse_by_condition
+from anm.params import RunParams
+from anm.records.schema import clean
 from anm.solvers.errors import mse_per_seed, solve_errors
 from anm.solvers.solver import ROWS_AT_ONCE, Solver
+from anm.tasks import frozen
 from anm.utils.rows import mean_square
 
 
@@ -126,7 +130,7 @@ def test_the_landscape_table_has_every_level(solver, evaluation):
 
 def test_an_evaluation_is_reproducible(solver, evaluation, budgets):
     again = evaluate(solver)
-    assert again.results == evaluation.results and again.landscape == evaluation.landscape
+    assert clean(again.results) == clean(evaluation.results) and again.landscape == evaluation.landscape
 
 
 def errors_in_batches(solver, test, batch, dtype):
@@ -143,9 +147,12 @@ def test_scores_do_not_depend_on_the_evaluation_batch(batch, solver):
     whole, parts = (errors_in_batches(solver, test, b, torch.float64) for b in (300, batch))
     np.testing.assert_allclose(parts, whole, rtol=1e-9)
     # In float32 a landscape step within the rounding of the energy is accepted in one batch and not in another
-    (whole, _, _), (parts, residuals, _) = (solve_errors(solver, test, batch=b) for b in (300, batch))
-    assert np.mean(np.isclose(parts, whole, rtol=1e-4)) > 0.97 and residuals.shape == parts.shape == (2, len(test))
-    assert mse_per_seed(parts)["mse"] == pytest.approx(mse_per_seed(whole)["mse"], rel=1e-4)
+    scale = torch.tensor([0.9, 1.2])
+    whole, parts = (solve_errors(solver, test, batch=b, scale=scale) for b in (300, batch))
+    assert whole.violation.shape == parts.violation.shape == (2, len(test))
+    for one, other in ((whole.error, parts.error), (whole.scaled, parts.scaled)):
+        assert np.mean(np.isclose(other, one, rtol=1e-4)) > 0.97 and one.shape == other.shape == (2, len(test))
+        assert mse_per_seed(other)["mse"] == pytest.approx(mse_per_seed(one)["mse"], rel=1e-4)
 
 
 def test_a_whole_evaluation_does_not_depend_on_its_batch(solver, evaluation, budgets, monkeypatch):
@@ -165,9 +172,36 @@ def test_scores_do_not_depend_on_the_stack(stack):
 
 
 def test_statistics_are_float64_on_the_host(solver):
-    errors, residuals, other = solve_errors(solver, frozen_inverse(4, 0.5, 10))
+    errors, residuals, other, scaled = solve_errors(solver, frozen_inverse(4, 0.5, 10))
     assert isinstance(errors, np.ndarray) and errors.dtype == residuals.dtype == np.float64 and errors.shape == (2, 10)
-    assert other == {}
+    assert other == {} and scaled is None
+
+
+def test_scaled_errors_are_those_of_the_answers_times_each_seed_s_scalar(solver):
+    test, scale = frozen_inverse(4, 0.5, 30), [0.5, 1.5]
+    errors = solve_errors(solver, test, scale=torch.tensor(scale))
+    ((_, x0),) = solver.answers(test.problem, test.start)
+    for seed, factor in enumerate(scale):
+        expected = np.square(factor * x0[seed].double().numpy() - test.answer.double().numpy()).mean(axis=(1, 2))
+        np.testing.assert_allclose(errors.scaled[seed], expected, rtol=1e-4)
+    assert errors.scaled.dtype == np.float64 and errors.scaled.shape == errors.error.shape
+    np.testing.assert_array_equal(errors.error, solve_errors(solver, test).error)
+
+
+def test_with_scores_alone_there_is_nothing_but_the_test_sets(solver, evaluation):
+    params = RunParams(**solver.params.resolved() | {"evaluation": "scores"})
+    scores = evaluate(replace(solver, params=params))
+    assert set(scores.results) == {"same", "harder", "budgets"} < set(evaluation.results)
+    assert clean(scores.results) == {name: clean(evaluation.results[name]) for name in scores.results}
+    assert scores.landscape == evaluation.landscape
+
+
+def test_another_test_set_has_other_problems(solver, evaluation):
+    params = RunParams(**solver.params.resolved() | {"evaluation": "scores", "test_set": 2})
+    results = evaluate(replace(solver, params=params)).results
+    test = frozen_inverse(4, 0.5, 60, frozen.test_stream(2))
+    assert results["same"]["mse"] == mse_per_seed(solve_errors(solver, test).error)["mse"]
+    assert results["same"]["mse"] != evaluation.results["same"]["mse"]
 
 
 def test_a_solver_with_nan_weights_scores_nan():

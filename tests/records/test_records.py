@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from records import RECORD_TYPE, make_record, write_notebook
 
 from anm.evaluation.scores import Evaluation
 from anm.params import RunParams
 from anm.records.collect import COLUMNS, collect_runs
+from anm.records.problem_errors import decode
 from anm.records.read import read_run
 from anm.records.schema import RecordError, check_record, clean
 from anm.records.write import emit_record, run_record
@@ -52,11 +54,20 @@ def test_run_record_puts_each_part_under_its_entry():
         timing=timing,
         params=RunParams(strategy="random", seeds="1,5", n=4, train_steps=500),
     )
-    record = run_record(solver, Evaluation(parts["results"], parts["landscape"], 2.5), datetime.now(UTC))
+    errors = np.array([[0.0, 1.0, 3.0], [0.5, 2.0, np.nan]])
+    scores = {"mse": [1.0, None], "scaled": [0.9, None], "scale": [1.1, 0.5]}
+    point = {"share": 1, "steps": 500, "flops": 10**12, "problems": 3, "same": scores | {"errors": errors}}
+    results = parts["results"] | {"budgets": [point]}
+    record = run_record(solver, Evaluation(results, parts["landscape"], 2.5), datetime.now(UTC))
     check_record(clean(record))
+    (written,) = record["results"].pop("budgets")
+    np.testing.assert_allclose(decode(written["same"].pop("errors"), 2), errors, rtol=7e-4)
+    assert written == point | {"same": scores}
     assert [record[name] for name in ("results", "curves", "landscape")] == [
         parts[n] for n in ("results", "curves", "landscape")
     ]
+    compute = record["compute"]
+    assert compute["steps"] == 500 and compute["step_flops"] > compute["baseline_flops"] > 0
     assert record["params"] == solver.params.resolved()
     told = record["provenance"]
     assert told["seconds_per_step"] == 0.02 and told["train_seconds"] == 10.0 and told["evaluate_seconds"] == 2.5

@@ -24,6 +24,16 @@ def changed(path: str, value, record=None):
     return record
 
 
+def with_budgets():
+    """A valid record with two budget points and the compute of a step."""
+    record, seeds = make_record(), 3
+    scores = {"mse": [0.1] * seeds, "scaled": [0.1] * seeds, "scale": [1.0] * seeds, "errors": "AAAA"}
+    point = {"share": 0.5, "steps": 250, "flops": 10**15, "problems": 2, "same": scores}
+    record["results"]["budgets"] = [point, point | {"share": 1, "steps": 500, "harder": scores}]
+    record["compute"] = {"step_flops": 4 * 10**12, "baseline_flops": 10**12, "steps": 500}
+    return json.loads(json.dumps(record))  # without parts that are one object
+
+
 @pytest.mark.parametrize("strategy", ["none", "random", "adversarial"])
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2), (3, 8)])
 def test_valid_records_pass(strategy, seeds):
@@ -33,6 +43,31 @@ def test_valid_records_pass(strategy, seeds):
 
 def test_the_synthetic_record_has_every_parameter():
     assert set(make_record()["params"]) == set(RunParams.model_fields)
+
+
+def test_budget_points_and_compute_may_be_there():
+    check_record(with_budgets())
+
+
+@pytest.mark.parametrize(
+    "path, value, said",
+    [
+        ("compute.steps", None, "compute.steps = None"),
+        ("compute.step_flops", -1, "compute.step_flops = -1"),
+        ("compute", [], "compute is list, not dict"),
+        ("results.budgets", {}, "results.budgets is dict, not list"),
+        ("results.budgets.0.steps", 2.5, "results.budgets[0].steps = 2.5"),
+        ("results.budgets.0.share", -1.0, "results.budgets[0].share = -1.0"),
+        ("results.budgets.0.same.mse", [0.1], "results.budgets[0].same.mse has 1 entries where 3 belong"),
+        ("results.budgets.1.harder.scale", [1.0] * 4, "results.budgets[1].harder.scale has 4 entries where 3 belong"),
+        ("results.budgets.1.same.errors", [0.1], "results.budgets[1].same.errors"),
+        ("results.budgets.1.same", None, "results.budgets[1].same is NoneType, not dict"),
+    ],
+)
+def test_a_wrong_budget_point_is_named(path, value, said):
+    with pytest.raises(RecordError) as caught:
+        check_record(changed(path, value, with_budgets()))
+    assert said in str(caught.value)
 
 
 def test_unknown_entries_are_ignored():

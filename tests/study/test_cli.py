@@ -7,7 +7,8 @@ from records import make_record, write_notebook
 
 from anm.params import ParamError
 from anm.study import cli
-from anm.study.plan import ROOT, STRATEGIES, plan_study
+from anm.study.plan import STRATEGIES, plan_study
+from anm.utils.locations import FILES
 
 
 @pytest.fixture(autouse=True)
@@ -67,18 +68,18 @@ def test_a_preflight_leaves_nothing_behind(tmp_path, capsys):
 def test_the_report_of_a_sweep_is_about_its_strategies(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(
-        cli, "build_study_report", lambda reports, name, planned, strategies: asked.append((name, strategies)) or 0
+        cli, "build_study_report", lambda folder, page, planned, strategies: asked.append((folder, strategies)) or 0
     )
     (tmp_path / "small.yaml").write_text("grid: {candidates: [2, 4]}\nstrategies: [hardest_of_k]\n")
     assert cli.main(["report", "--grid", str(tmp_path / "small.yaml"), "--reports", str(tmp_path)]) == 0
-    assert asked == [("small", ("none", "hardest_of_k"))]
+    assert asked == [(tmp_path / "small", ("none", "hardest_of_k"))]
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, capsys):
     (tmp_path / "reports").write_text("no folder")
     assert (
         cli.main(
-            ["run", "--grid", str(ROOT / "params" / "sweeps" / "mining.yaml"), "--reports", str(tmp_path / "reports")]
+            ["run", "--grid", str(FILES / "params" / "sweeps" / "mining.yaml"), "--reports", str(tmp_path / "reports")]
         )
         == 2
     )
@@ -107,7 +108,7 @@ def built(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, output", [("full", "summary.html"), ("cpu", "summary.html"), ("quick", "quick/summary.html")]
+    "name, output", [("full", "full/summary.html"), ("cpu", "summary.html"), ("quick", "quick/summary.html")]
 )
 def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
     (run, *_) = plan_study(name, reports=tmp_path)
@@ -124,6 +125,12 @@ def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "anm: runs that the report lacks: random-mlp, adversarial-mlp"
     assert printed[1:] == ["the verdict", str(tmp_path / output)]
+
+
+def test_the_report_goes_where_it_is_told(tmp_path, built, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["report", "--study", "cpu", "--reports", "mine", "--output", "page.html"]) == 0
+    assert built == [(tmp_path / "mine" / "cpu", tmp_path / "page.html", STRATEGIES)]
 
 
 def test_the_pre_flight_lists_the_runs(tmp_path, capsys):

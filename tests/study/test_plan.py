@@ -4,7 +4,8 @@ import pytest
 from records import make_record, write_notebook
 
 from anm.params import ParamError, RunParams
-from anm.study.plan import ROOT, STRATEGIES, finished, plan_study
+from anm.study.plan import STRATEGIES, finished, load_yaml, plan_study
+from anm.utils.locations import FILES
 
 
 def names(runs):
@@ -33,11 +34,10 @@ def test_later_parameters_win(tmp_path):
     more = tmp_path / "more.yaml"
     more.write_text("train_steps: 7\nbatch_size: 5\n")
     (run,) = plan_study("quick", ["random"], [more], [("batch_size", "6")])
-    expected = RunParams(
-        strategy="random", n=10, train_steps=7, batch_size=6, checkpoint_dir="checkpoints/quick"
-    )  # everything else: params/quick.yaml, the defaults
-    assert run.params == expected
-    files = [ROOT / "params" / "random.yaml", ROOT / "params" / "quick.yaml", more]
+    expected = {"strategy": "random", "train_steps": 7, "batch_size": 6, "checkpoint_dir": "checkpoints/quick"}
+    quick = load_yaml(FILES / "params" / "quick.yaml")  # everything else is from here, or at its default
+    assert run.params == RunParams(**quick | expected) and {"train_steps", "batch_size"} <= quick.keys()
+    files = [FILES / "params" / "random.yaml", FILES / "params" / "quick.yaml", more]
     assert list(run.arguments) == [part for file in files for part in ("-f", str(file))] + [
         "-p",
         "strategy",
@@ -80,10 +80,10 @@ def test_a_finished_run_of_other_seeds_is_never_replaced(tmp_path):
     (run,) = plan_study("quick", ["none"], reports=tmp_path)
     write_notebook(run.path, record_of(run))
     other = tmp_path / "other.yaml"
-    other.write_text("seeds: 3-5\n")
+    other.write_text("seeds: 6-8\n")
     (run,) = plan_study("quick", ["none"], [other], reports=tmp_path)
     with pytest.raises(
-        ParamError, match=r"none-mlp.ipynb: holds a finished run of other seeds \(.*, and 3-5 asked for\).*--seeds 3-5"
+        ParamError, match=r"none-mlp.ipynb: holds a finished run of other seeds \(0-5, and 6-8 asked for\).*--seeds 6-8"
     ):
         finished(run)
 
@@ -113,10 +113,10 @@ BAD = {
     "an unknown parameter": (dict(settings=[("batchsize", "4")]), ["batchsize = '4'", "Did you mean 'batch_size'?"]),
     "a bad value": (dict(settings=[("n", "1.5")]), ["n = '1.5'", "whole number"]),
     "falling seeds": (dict(seeds="9-0"), ["seeds = '9-0'", "0-9"]),
-    "more chunks than seeds": (dict(chunks=4), ["chunks = 4", "3"]),
+    "more chunks than seeds": (dict(chunks=7), ["chunks = 7", "6"]),
     "no chunk": (dict(chunks=0), ["chunks = 0", "1"]),
     "no such file": (dict(files=["absent.yaml"]), ["absent.yaml", "cannot be read"]),
-    "a file that is no mapping": (dict(files=[ROOT / "slurm" / "logs" / ".gitkeep"]), [".gitkeep", "name: value"]),
+    "a file that is no mapping": (dict(files=[FILES / "slurm" / "logs" / ".gitkeep"]), [".gitkeep", "name: value"]),
 }
 
 
@@ -175,11 +175,11 @@ def test_a_finished_run_with_other_parameters_is_not_replaced(tmp_path, name, va
 def test_a_record_older_than_a_parameter_ran_with_its_default(tmp_path):
     (run,) = plan_study("quick", ["random"], reports=tmp_path)
     record = record_of(run)
-    del record["params"]["answer_bound"]
+    del record["params"]["landscape_steps"]
     write_notebook(run.path, record)
     assert finished(run) == "random-mlp.ipynb"
-    (other,) = plan_study("quick", ["random"], settings=[("answer_bound", 3)], reports=tmp_path)
-    with pytest.raises(ParamError, match="answer_bound = 2.0 there, 3.0 asked for"):
+    (other,) = plan_study("quick", ["random"], settings=[("landscape_steps", 3)], reports=tmp_path)
+    with pytest.raises(ParamError, match="landscape_steps = 5 there, 3 asked for"):
         finished(other)
 
 
@@ -194,8 +194,8 @@ def test_finished_chunks_together_count_as_the_run(tmp_path):
     (whole,) = plan_study("quick", ["random"], reports=tmp_path)
     first, second = plan_study("quick", ["random"], chunks=2, reports=tmp_path)
     write_notebook(first.path, record_of(first))
-    with pytest.raises(ParamError, match=r"already in random-mlp-seeds0.ipynb; ask for the others: --seeds 1,2"):
+    with pytest.raises(ParamError, match=r"already in random-mlp-seeds0-2.ipynb; ask for the others: --seeds 3-5"):
         finished(whole)
     assert finished(second) is None
     write_notebook(second.path, record_of(second))
-    assert finished(whole) == "random-mlp-seeds0.ipynb, random-mlp-seeds1,2.ipynb".replace("1,2", "1_2")
+    assert finished(whole) == "random-mlp-seeds0-2.ipynb, random-mlp-seeds3-5.ipynb"

@@ -38,7 +38,7 @@ def test_a_missing_package_is_named(params, tmp_path, monkeypatch):
 
 
 def test_a_missing_notebook_is_named(params, tmp_path, monkeypatch):
-    monkeypatch.setattr(preflight, "PACKAGE", tmp_path / "anm")
+    monkeypatch.setattr(preflight, "FILES", tmp_path)
     assert "train.ipynb: no such file" in refusal(params, tmp_path)
 
 
@@ -86,11 +86,13 @@ def test_an_unknown_git_status_is_reported(monkeypatch):
     assert "git does not say whether files differ" in describe_code()
 
 
-def test_the_estimated_checkpoint_size_is_near_the_real_one(params, tmp_path):
+@pytest.mark.parametrize("settings", [{}, {"width": 256, "train_steps": 4, "budget_points": "0.25,0.5,0.75,1"}])
+def test_the_estimated_checkpoint_size_is_near_the_real_one(settings, params, tmp_path):
     from anm.training.loop import train
 
-    train(RunParams(**params.resolved() | {"train_steps": 1, "batch_size": 2}), log=lambda line: None)
-    (file,) = Path(params.checkpoint_dir).rglob("*.pt")
+    params = RunParams(**params.resolved() | {"train_steps": 1, "batch_size": 2} | settings)
+    train(params, log=lambda line: None)
+    (file,) = Path(params.checkpoint_dir).rglob("step-*.pt")
     assert file.stat().st_size < checkpoint_bytes(params) < 1.5 * file.stat().st_size
 
 

@@ -36,7 +36,7 @@ def trained(params, steps=2) -> TrainingState:
 def latest_and_log(params):
     """The checkpoint that `latest` gives, and the lines that it logs."""
     lines = []
-    return latest(params, lines.append), lines
+    return latest(params, params.train_steps, lines.append), lines
 
 
 def test_what_is_saved_is_read(params):
@@ -170,13 +170,13 @@ def test_a_checkpoint_of_another_run_is_refused_by_its_parameter(name, value, pa
 
 def test_steps_beyond_the_run_are_refused(params):
     save(params, 13, trained(params).checkpoint())
-    with pytest.raises(CheckpointError, match="step = 13: must be from 0 to train_steps = 12"):
+    with pytest.raises(CheckpointError, match="step = 13: must be from 0 to 12, the steps of this run"):
         silent_train(params)
 
 
 def test_the_number_of_test_problems_does_not_change_the_run(params, run):
     moved = RunParams(**params.resolved() | {"test_problems": 7})
-    assert latest(moved, print)["step"] == 3 and run_folder(moved) == run
+    assert latest(moved, 12, print)["step"] == 3 and run_folder(moved) == run
 
 
 def test_runs_that_differ_never_share_a_folder(params):
@@ -222,7 +222,7 @@ def test_discard_removes_only_the_run_s_own_checkpoints(params, run, tmp_path):
     other = tiny(tmp_path / "checkpoints", strategy="none")
     kept = save(other, 2, trained(other).checkpoint())
     checkpoints.discard(params)
-    assert list(run.iterdir()) == [] and kept.exists() and latest(params, print) is None
+    assert list(run.iterdir()) == [] and kept.exists() and latest(params, 12, print) is None
 
 
 def test_old_unfinished_files_are_removed_and_recent_ones_kept(params, run):
@@ -230,7 +230,7 @@ def test_old_unfinished_files_are_removed_and_recent_ones_kept(params, run):
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (time.time() - 2 * checkpoints.UNFINISHED_SECONDS,) * 2)
-    assert latest(params, print)["step"] == 3
+    assert latest(params, 12, print)["step"] == 3
     assert not old.exists() and new.exists()
 
 

@@ -3,6 +3,7 @@
 A capture needs a GPU; on a CPU these tests replace it with functions that repeat a step correctly or wrongly.
 """
 
+import gc
 from functools import partial
 
 import pytest
@@ -155,6 +156,19 @@ def test_a_wrong_graph_is_not_used_and_does_not_change_the_run(record, reason, m
     assert same_bits(weights(plain), weights(solver)) and str(plain.history) == str(solver.history)
 
 
+def test_a_failed_capture_leaves_generators_that_are_not_used_again(monkeypatch, tmp_path):
+    seen = []
+
+    def record(training):
+        seen.append((training, training.streams.generators))
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    trained(monkeypatch, tmp_path, record)
+    ((training, before),) = seen
+    for name, generators in training.streams.generators.items():
+        assert not {id(each) for each in generators} & {id(each) for each in before[name]}
+
+
 def test_a_strategy_that_replaces_its_tensors_is_named_and_not_replayed(monkeypatch, tmp_path):
     def counting(context):
         context.state["count"] = context.state.get("count", torch.zeros(())) + 1
@@ -189,6 +203,43 @@ def test_a_resumed_run_captures_a_new_graph_and_ends_the_same(monkeypatch, tmp_p
         silent_train(params, checkpoint_seconds=0)
     solver = silent_train(params)
     assert solver.timing["resumed"] == 1 and same_bits(weights(plain), weights(solver))
+
+
+def accumulators(training) -> list:
+    """The node of autograd that sums the gradients of each weight; it lives as long as a graph that leads to it."""
+    return [weight.view_as(weight).grad_fn.next_functions[0][0] for weight in training.weights]
+
+
+def kept_accumulators(training) -> int:
+    """How many of them outlive a step."""
+    training_step(training)
+    for node in (nodes := accumulators(training)):
+        node.metadata["of this step"] = True
+    training_step(training)
+    del node, nodes
+    return sum("of this step" in node.metadata for node in accumulators(training))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_accumulator_outlives_a_step(strategy, tmp_path):
+    """One of a step before the capture would belong to another CUDA stream, which a capture refuses."""
+    gc.disable()  # a graph that waits for the garbage collector would be there too
+    try:
+        training = TrainingState(tiny(tmp_path, strategy=strategy, replay_size=20, candidates=2))
+        assert kept_accumulators(training) == 0
+    finally:
+        gc.enable()
+
+
+def test_an_accumulator_that_is_kept_is_found(monkeypatch, tmp_path):
+    def hoarding(context):
+        with torch.enable_grad():
+            context.state["energy"] = context.landscape(context.x0)[0]
+        return context.normal()
+
+    monkeypatch.setitem(CHOICES["strategy"], "hoarding", hoarding)
+    training = TrainingState(tiny(tmp_path, strategy="hoarding"))
+    assert kept_accumulators(training) == len(training.weights)
 
 
 def test_only_a_gpu_uses_a_graph_and_only_with_compile():

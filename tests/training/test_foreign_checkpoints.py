@@ -99,7 +99,7 @@ def test_a_foreign_file_is_refused_unexecuted_and_the_last_good_one_is_used(kind
             refuse(path)
         assert str(caught.value).startswith(f"{path}: ")
     lines = []
-    content = latest(params, lines.append)
+    content = latest(params, params.train_steps, lines.append)
     assert content["step"] == 3 and len(lines) == 1 and lines[0].startswith(f"skipped: {path}: ")
     if kind == "a checkpoint with code":
         assert silent_train(params).step == 12

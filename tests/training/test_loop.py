@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from broken_runs import broken_at
 from killed_runs import KILLS
 from tiny import narrow, same_bits, silent_train, tiny  # noqa: F401
 
@@ -20,7 +21,6 @@ from anm.params import RunParams
 from anm.training import checkpoints, loop
 from anm.training.loop import train, untrained
 from anm.training.state import TrainingError
-from anm.training.step import training_step
 from anm.utils.signals import Interrupted
 
 
@@ -69,10 +69,15 @@ CHANGES = {
     "noise_levels": 5,
     "batch_size": 9,
     "learning_rate": 2e-3,
+    "budget_steps": 30,
+    "schedule": "cosine",
+    "least_noise": 0.5,
     "seeds": "1-2",
     "mining_opt_steps": 3,
     "mining_noise_scale": 2.0,
     "contrastive_weight": 0.4,
+    "negative_loss": "denoising",
+    "negative_share": 0.5,
     "answer_bound": 0.2,
 }
 
@@ -98,7 +103,8 @@ def test_the_log_names_the_run_and_its_metrics(tmp_path):
     params = tiny(tmp_path, train_steps=100, answer_bound=100)
     solver = train(params, log=lines.append)
     assert "strategy adversarial" in lines[0] and "seeds 0,1" in lines[0] and params.run_id() in lines[0]
-    assert len(lines) == 1 + len(solver.history["step"]) <= 41
+    assert re.fullmatch(r"a step costs \d\.\d\d steps of none, \S+ FLOPs per seed: 100 steps", lines[1])
+    assert len(lines) == 2 + len(solver.history["step"]) <= 42
     for text in ("100/100", "denoise", "contrast", "E+", "E-", "distance", "accepted", "ms/step"):
         assert text in lines[-1]
     history = solver.history
@@ -113,25 +119,6 @@ def test_a_strategy_without_negatives_logs_no_contrast(tmp_path):
     history = train(tiny(tmp_path, strategy="none"), log=lines.append).history
     assert history["contrast"] == [[None, None]] * len(history["step"]) and "contrast" not in lines[-1]
     assert history["by_level"]["energy_negative"][0] == [None] * 4
-
-
-class Break(Exception):
-    """Stands for a power failure."""
-
-
-def broken_at(steps, params, monkeypatch, **options):
-    """Train to the end, with a break after each of these steps."""
-    for last in steps:
-
-        def step_until(state, last=last):
-            if state.step == last:
-                raise Break
-            training_step(state)
-
-        with monkeypatch.context() as patch, pytest.raises(Break):
-            patch.setattr(loop, "training_step", step_until)
-            silent_train(params, **options)
-    return silent_train(params, **options)
 
 
 @pytest.mark.parametrize("strategy", ["none", "adversarial", "replay", "greedy"])

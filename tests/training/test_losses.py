@@ -1,6 +1,7 @@
 """The losses against values computed by hand, and the scale of their gradient."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -137,10 +138,76 @@ def test_the_loss_is_denoising_plus_weighted_contrast(weight, tmp_path, monkeypa
     training = TrainingState(tiny(tmp_path, strategy="random", contrastive_weight=weight))
     model = fresh_mlp()
     context, eps = draw_batch(training)
-    rows = row_losses(model.landscape(model.encode(context.problem), context.t), context, eps, halves)
+    landscape = model.landscape(model.encode(context.problem), context.t)
+    copied = replace(context, landscape=landscape)
+    copied.eps = context.eps
+    rows = row_losses(landscape, copied, eps, halves)
     loss = (rows["denoise"].mean(1) + weight * rows["contrast"].mean(1)).sum()
     expected = torch.autograd.grad(loss, list(model.parameters()))
     monkeypatch.setattr(step, "draw_batch", lambda state: (context, eps))
+    monkeypatch.setattr(training, "strategy", halves)
+    monkeypatch.setattr(step, "MAX_GRAD_NORM", math.inf)
+    training_step(training)
+    for w, g in zip(training.weights, expected):
+        assert (w.grad - g).abs().max() <= 1e-5 * g.abs().max()
+
+
+def test_the_denoising_loss_of_negatives_by_definition(tmp_path):
+    """At x_t = sqrt(alpha_bar) x_neg, eps_hat must be the noise that leads to the answer: `denoised` gives x0 then."""
+    training, context, eps = drawn(tmp_path, batch_size=6, negative_loss="denoising")
+    rows = row_losses(context.landscape, context, eps, halves)
+    schedule, t = training.schedule, context.t
+    x_t = (schedule.at("sqrt_alpha_bar", t, context.x0) * context.x0 / 2).requires_grad_()
+    energy = training.model.energy(context.problem, x_t, t)
+    (eps_hat,) = torch.autograd.grad(energy.sum(), x_t)
+    scale = schedule.alpha_bar[t][..., None, None]
+    target = (x_t - scale.sqrt() * context.x0) / (1 - scale).sqrt()
+    torch.testing.assert_close(schedule.denoised(x_t, t, target), context.x0, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(rows["contrast"], (eps_hat - target).square().mean((-2, -1)), rtol=1e-4, atol=1e-6)
+    assert rows["contrast"].requires_grad and rows["counts"].all() and "energy_positive" not in rows
+    usual = row_losses(context.landscape, context, eps, lambda context: None)
+    assert torch.equal(rows["denoise"], usual["denoise"])
+
+
+def test_a_strategy_that_watches_energies_is_not_called_without_them(tmp_path):
+    seen = []
+
+    def watched(context):
+        context.observers.append(lambda rows: seen.append(set(rows)))
+        return context.x0 / 2
+
+    for negative_loss, calls in (("denoising", 0), ("contrastive", 1)):
+        _, context, eps = drawn(tmp_path, negative_loss=negative_loss)
+        row_losses(context.landscape, context, eps, watched)
+        assert len(seen) == calls
+    assert {"energy_positive", "energy_negative", "counts", "t"} <= seen[0]
+
+
+@pytest.mark.parametrize("negative_loss", ["contrastive", "denoising"])
+@pytest.mark.parametrize("share, count", [(0.01, 1), (0.25, 2), (0.5, 4), (0.95, 8)])
+def test_the_first_rows_alone_have_negatives(share, count, negative_loss, tmp_path):
+    training, context, eps = drawn(tmp_path, negative_share=share, negative_loss=negative_loss)
+    mined = step.with_negatives(training, context)
+    for part in ("problem", "x0", "t"):
+        assert torch.equal(getattr(mined, part), getattr(context, part)[:, :count])
+    rows = row_losses(context.landscape, context, eps, halves, mined)
+    alone = row_losses(mined.landscape, mined, eps[:, :count], halves)
+    without = row_losses(context.landscape, context, eps, lambda context: None)
+    assert torch.equal(rows["denoise"], without["denoise"])
+    for name in ("contrast", "distance", "counts", "mined"):
+        assert rows[name].shape == (2, 8) and not rows[name][:, count:].any() and rows[name][:, :count].all()
+        torch.testing.assert_close(rows[name][:, :count], alone[name])
+
+
+def test_a_loss_of_fewer_negatives_is_a_mean_over_all_rows(tmp_path, monkeypatch):
+    """So that half of the negatives have half of the weight: the loss of a row does not depend on the share."""
+    training, context, eps = drawn(tmp_path, negative_share=0.5, contrastive_weight=2.0)
+    mined = step.with_negatives(training, context)
+    rows = row_losses(context.landscape, context, eps, halves, mined)
+    loss = (rows["denoise"].sum(1) + 2.0 * rows["contrast"][:, :4].sum(1)) / 8
+    expected = torch.autograd.grad(loss.sum(), training.weights, retain_graph=True)
+    monkeypatch.setattr(step, "draw_batch", lambda state: (context, eps))
+    monkeypatch.setattr(step, "with_negatives", lambda state, whole: mined)
     monkeypatch.setattr(training, "strategy", halves)
     monkeypatch.setattr(step, "MAX_GRAD_NORM", math.inf)
     training_step(training)

@@ -94,3 +94,15 @@ def test_half_a_window_survives_a_checkpoint():
         whole.add(*rows(k))
         second.add(*rows(k))
     assert whole.close_window(6) == second.close_window(6) and json.dumps(whole.history) == json.dumps(second.history)
+
+
+def test_over_which_rows_each_mean_is_by_hand():
+    """Four rows, three with a negative, two whose negative is used: all rows, negatives, or used negatives count."""
+    metrics = TrainingMetrics(1, 1)
+    values = {name: torch.tensor([[1.0, 2.0, 4.0, 0.0]]) for name in ("denoise", "distance", "clipped", "false")}
+    rows = values | {"mined": torch.tensor([[1.0, 1.0, 1.0, 0.0]]), "counts": torch.tensor([[1.0, 0.0, 1.0, 0.0]])}
+    metrics.add(rows, torch.zeros(1, 4, dtype=torch.int64), per_seed(1.0))
+    line = metrics.close_window(1)
+    expected = {"denoise": 7 / 4, "clipped": 7 / 3, "false": 7 / 3, "distance": 5 / 2}
+    assert {name: line[name] for name in expected} == pytest.approx(expected)
+    assert {name: metrics.history["by_level"][name][0][0] for name in expected} == pytest.approx(expected)
