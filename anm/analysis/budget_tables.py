@@ -3,7 +3,7 @@
 Compute is counted in steps of the baseline `none`: FLOPs over the FLOPs of one such step.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from anm.params import parse_seeds
 from anm.records.schema import SPLITS
 from anm.study.plan import BASELINE
 
+ROUNDING = 1e-9  # relative, of FLOPs per step
 POINTS = (0.25, 0.5, 1.0)  # shares of the budget at which arms are compared
 SCORES = ("mse", "scaled")  # the error, and the error after one fitted scalar
 SCORE_COLUMNS = "run regime arm seed split share steps flops compute mse scaled scale".split()
@@ -65,7 +66,7 @@ def comparisons(
     """
     rows = []
     for regime, budget in budgets.items():
-        own = scores[scores["regime"] == regime]
+        own = scores[scores["regime"] == regime].reset_index(drop=True)
         names = arms[regime] if arms else list(dict.fromkeys(own["arm"]))
         for arm in (name for name in names if name != BASELINE):
             rows += compare_in_regime(own, arm, budget, {"regime": regime, "arm": arm})
@@ -75,7 +76,7 @@ def comparisons(
     return correct_family(table, table["primary"])[COMPARISON_COLUMNS]
 
 
-def compare_in_regime(scores: pd.DataFrame, arm: str, budget: float, about: dict) -> Iterable[dict]:
+def compare_in_regime(scores: pd.DataFrame, arm: str, budget: float, about: dict) -> list[dict]:
     """The rows of one arm in one regime: splits by scores by points."""
     rows = []
     for split in SPLITS:
@@ -101,7 +102,7 @@ def at_points(scores: pd.DataFrame, budget: float, score: str) -> pd.DataFrame:
 def nearest(scores: pd.DataFrame, compute: float) -> pd.DataFrame:
     """The rows of each seed nearest to this compute, within one step of their arm."""
     distance = (scores["compute"] - compute).abs()
-    near = scores[distance <= scores["compute"] / scores["steps"] * (1 + 1e-9)]
+    near = scores[distance <= scores["compute"] / scores["steps"] * (1 + ROUNDING)]
     found = near.loc[distance[near.index].groupby([near["run"], near["seed"]]).idxmin()]
     if found["seed"].duplicated().any():
         raise ValueError(
