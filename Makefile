@@ -7,11 +7,12 @@ VENV   ?= .venv
 STUDY  ?= quick
 STRATEGIES ?= none random adversarial
 GRID   ?= params/sweeps/mining-small.yaml
+MINUTES ?= 30
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.anm-ready
 
 .DEFAULT_GOAL := help
-.PHONY: benchmark docs help setup report test sweep lab preflight wheel clean
+.PHONY: benchmark gpu docs help setup report test sweep lab preflight wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
@@ -48,6 +49,9 @@ sweep: $(READY) ## the unfinished runs of a sweep, and its report: make sweep GR
 
 benchmark: $(READY) ## a training step against the matrix products it needs: reports/benchmark/
 	@$(PY) -m anm.benchmark
+
+gpu: $(READY) ## on one GPU: tests, times, pilot, regimes and the full study; MINUTES=30; without a GPU, a tiny scale
+	@$(PY) -m anm.benchmark.gpu --minutes $(MINUTES)
 
 docs: $(READY) ## every public name, from the docstrings: docs/api/index.html
 	@$(PY) -m pdoc --template-directory docs/style --footer-text "anm" -o docs/api anm

@@ -40,8 +40,9 @@ class MatmulLowerBound:
     def __init__(self, step: Callable[[], None], device: torch.device):
         with MatmulRecorder() as recorder:
             step()
+        generator = torch.Generator(device)  # the default one is unusable after a CUDA graph that failed
         operands = {
-            spec: torch.empty_strided(*spec[:2], dtype=spec[2], device=device).normal_()
+            spec: torch.empty_strided(*spec[:2], dtype=spec[2], device=device).normal_(generator=generator)
             for pair in recorder.factors
             for spec in pair
         }

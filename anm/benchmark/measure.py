@@ -36,20 +36,22 @@ def time_in_alternation(actions: dict[str, Action], device: torch.device, rounds
     return {name: np.array(values[1:]) for name, values in seconds.items()}
 
 
-def measure_step(params: RunParams, rounds: int, with_reference: bool) -> dict:
+def measure_step(params: RunParams, rounds: int, with_reference: bool, graph: bool | None = None) -> dict:
     """A benchmark entry: times in ms, rows per second, GFLOP/s, peak memory in MiB.
 
     The entry calls the matrix products alone `floor` and the reference step `textbook`.
+    graph: whether steps are replayed from a CUDA graph; None: as in training. replayed: whether they were.
     """
     device = params.torch_device()
+    graph = params.uses_cuda_graph(device) if graph is None else graph
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     with precision(params.precision):
-        state, graph = TrainingState(params), params.uses_cuda_graph(device)
+        state = TrainingState(params)
         step = CudaGraphStep(state, lambda line: print(f"  {line}")) if graph else partial(training_step, state)
         for _ in range(1 + WARM_UP * graph):  # allocates memory, compiles, captures the CUDA graph
             step()
-        peak = peak_memory_mib(device)
+        peak, replayed = peak_memory_mib(device), getattr(step, "replay", None) is not None
         lower_bound = MatmulLowerBound(partial(training_step, eager_copy(state)), device)
         actions = {"step": step, "floor": lower_bound}
         if with_reference:
@@ -72,7 +74,7 @@ def measure_step(params: RunParams, rounds: int, with_reference: bool) -> dict:
     if with_reference:
         entry["textbook_ms"] = 1e3 * median["textbook"]
         entry["ratio_to_textbook"] = float(np.median(seconds["textbook"] / seconds["step"]))
-    return entry | {"peak_mib": peak}
+    return entry | {"peak_mib": peak, "replayed": replayed}
 
 
 def eager_copy(state: TrainingState) -> TrainingState:

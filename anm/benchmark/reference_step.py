@@ -8,6 +8,7 @@ It computes the same losses from the same random numbers as `anm.training.step`,
 - It uses Adam without fused or grouped kernels.
 - Its EMA has a constant decay.
 - It ignores `mining_levels`, `false_negative_residual` and `contrastive_warmup`: every negative counts, fully weighted.
+- It ignores `contrast_noise` and `contrast_scale`, and no strategy adapts to its losses.
 - It records no metrics and checks neither the shape of negatives nor whether losses are finite.
 """
 
@@ -76,13 +77,17 @@ class SingleSeedTraining:
         def landscape(x_t: Tensor, gradient: bool = True):
             return self.energy_and_grad(A, x_t, t) if gradient else (self.model.energy(A, x_t, t), None)
 
-        context = MiningContext(self.task, A, x0, t, landscape, schedule, p, self.streams, self.miner_state)
+        context = MiningContext(
+            self.task, A, x0, t, landscape, schedule, p, self.streams, self.miner_state, model=self.model
+        )
         with torch.no_grad():
             negative = self.strategy(context)
         if negative is not None:
             negative = negative.detach().clamp(-p.answer_bound, p.answer_bound)
-            energy_positive = self.model.energy(A, schedule.noised(x0, t, context.eps), t)
-            energy_negative = self.model.energy(A, schedule.noised(negative, t, context.eps), t)
+            energy_positive, energy_negative = (
+                self.model.energy(context.problem, schedule.noised(answer, t, context.eps), t)
+                for answer in (context.x0, negative)
+            )
             loss = loss + p.contrastive_weight * contrastive_loss(energy_positive, energy_negative).mean()
 
         # Gradients, clipped; Adam; moving average of the weights
