@@ -1,7 +1,7 @@
 """Build the page from a folder of executed notebooks."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anm.analysis.folder import ANALYSIS
@@ -9,8 +9,8 @@ from anm.report.page import to_html
 from anm.study.plan import STRATEGIES
 from anm.utils.locations import FILES
 
-NOTEBOOK = FILES / "notebooks" / "analysis.ipynb"
-TITLE = "Do mined negatives help?"
+NOTEBOOK, COMPARISON_NOTEBOOK = (FILES / "notebooks" / f"{name}.ipynb" for name in ("analysis", "comparison"))
+TITLE, COMPARISON_TITLE = "Do mined negatives help?", "Do mined negatives help at equal compute?"
 PARAMETER_TAGS = {"parameters", "injected-parameters"}
 
 
@@ -26,6 +26,22 @@ def build_report(
     <name>.analysis.ipynb. A file is replaced only when its new version is complete. A notebook that cannot be read is
     named in the page. Raises `RecordError` if there is no such folder.
     """
+    return _build(folder, output, Path(notebook), TITLE, {}, plan=list(plan))
+
+
+def build_comparison_report(
+    folder: str | Path, output: str | Path | None = None, appendix: str | Path | None = None
+) -> Path:
+    """Write the report of a comparison at equal compute, as `build_report` does.
+
+    appendix: the folder of an earlier study, which the page shows last.
+    """
+    others = {"appendix": Path(appendix) if appendix else Path(folder) / "no-earlier-study"}
+    return _build(folder, output, COMPARISON_NOTEBOOK, COMPARISON_TITLE, others)
+
+
+def _build(folder, output, notebook: Path, title: str, others: Mapping[str, Path], **parameters) -> Path:
+    """Execute the notebook and write its page. others: further folders that the notebook reads."""
     import nbformat
 
     from anm.records.collect import RecordError
@@ -36,9 +52,10 @@ def build_report(
     output = Path(output).resolve() if output else folder / "summary.html"
     output.parent.mkdir(parents=True, exist_ok=True)
     executed = output.with_name(f"{output.stem}{ANALYSIS}.ipynb")
-    _execute(Path(notebook), executed, runs=os.path.relpath(folder, output.parent), plan=list(plan))
+    parameters |= {name: os.path.relpath(path, output.parent) for name, path in {"runs": folder, **others}.items()}
+    _execute(notebook, executed, **parameters)
     part = output.with_name(output.name + ".part")
-    part.write_text(to_html(without_empty_sections(nbformat.read(executed, as_version=4)), TITLE), encoding="utf-8")
+    part.write_text(to_html(without_empty_sections(nbformat.read(executed, as_version=4)), title), encoding="utf-8")
     os.replace(part, output)
     return output
 

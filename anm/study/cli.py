@@ -30,7 +30,9 @@ from anm.study.tool_commands import add_tool_commands, copy_files, run_benchmark
 from anm.utils.locations import work_folder
 from anm.utils.optional import MissingPackageError
 
-FRONT_STUDY = "cpu"  # its report is reports/summary.html; that of any other study is reports/<study>/summary.html
+# Its report is reports/summary.html; that of any other study is reports/<study>/summary.html
+FRONT_STUDY = "equal-compute"
+APPENDIX = "cpu"  # the earlier study, which the page of a comparison shows last
 OTHER_COMMANDS = {"floors": run_floors, "export": run_export, "files": copy_files}  # they plan no study
 
 
@@ -38,15 +40,33 @@ def build_study_report(folder: Path, output: Path, planned: Callable[[], list[Ru
     """Build a report from the notebooks in `folder`; prints the missing runs, the verdict and the report's path."""
     from anm.report import build_report, gather, verdict  # only here: runs need no figures
 
+    log_missing(planned)
+    path = build_report(folder, output, plan=strategies)
+    print(verdict(gather(folder, strategies)))
+    print(path, flush=True)
+    return 0
+
+
+def build_comparison(folder: Path, output: Path, planned: Callable[[], list[Run]], figure: Path | None) -> int:
+    """As `build_study_report`, for a comparison; `figure`: where its forest plot goes as a picture, if given."""
+    from anm.report import build_comparison_report, comparison_verdict, gather_comparison, write_forest
+
+    log_missing(planned)
+    path, results = build_comparison_report(folder, output, folder.parent / APPENDIX), gather_comparison(folder)
+    print(comparison_verdict(results))
+    if figure:
+        print(write_forest(results, figure))
+    print(path, flush=True)
+    return 0
+
+
+def log_missing(planned: Callable[[], list[Run]]) -> None:
+    """Name the planned runs that are not finished."""
     try:
         missing = [run.path.stem for run in planned() if not finished(run)]
         log(f"runs that the report lacks: {', '.join(missing) or 'none'}")
     except ParamError as error:
         log(f"the report cannot name the runs that it lacks, because one of those asked for cannot run: {error}")
-    path = build_report(folder, output, plan=strategies)
-    print(verdict(gather(folder, strategies)))
-    print(path, flush=True)
-    return 0
 
 
 def show_preflight(runs: list[Run]) -> int:
@@ -111,7 +131,10 @@ def make_parser() -> argparse.ArgumentParser:
     commands.add_parser("preflight", parents=[shared], help="list the runs, and check that this machine can do them")
     add_floors_command(commands)
     add_tool_commands(commands)
-    commands.add_parser("report", parents=[shared], help="build the report; names the runs that are missing")
+    report = commands.add_parser("report", parents=[shared], help="build the report; names the runs that are missing")
+    report.add_argument(
+        "--figure", type=Path, metavar="FILE", help="of a comparison: also write its forest plot as PNG"
+    )
     return top
 
 
@@ -124,8 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if command := OTHER_COMMANDS.get(options.command):
             return command(options)
-        for name in ("grid", "comparison", "output"):  # paths of the caller's folder
-            if path := getattr(options, name):
+        for name in ("grid", "comparison", "output", "figure"):  # paths of the caller's folder
+            if path := getattr(options, name, None):
                 setattr(options, name, path.resolve())
         reports, files = options.reports and options.reports.resolve(), [file.resolve() for file in options.files]
         # Kernels start in the folder of the results. This lets them import the caller's strategies and energies.
@@ -147,6 +170,8 @@ def run_command(options: argparse.Namespace, reports: Path, files: list[Path]) -
     planned = partial(planned_runs, options, reports, files)
     if options.command == "report":
         page = options.output or reports / ("" if study == FRONT_STUDY else study) / "summary.html"
+        if comparison:
+            return build_comparison(reports / study, page, planned, options.figure)
         return build_study_report(reports / study, page, planned, strategies)
     runs = planned()
     log(describe_code())

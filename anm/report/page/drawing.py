@@ -19,23 +19,26 @@ COLOURS |= {colour: f"--series-{place}" for place, colour in enumerate(SERIES)}
 PANEL = (5.4, 4.0)  # inches; two fit side by side on a laptop, one fills a phone
 
 
-def figure(name: str, panels: Sequence[tuple[str, Callable[..., Axes]]], caption, alt: str) -> Html:
+def figure(
+    name: str, panels: Sequence[tuple[str, Callable[..., Axes]]], caption, alt: str, size=PANEL, kind: str = ""
+) -> Html:
     """A figure of several panels, each a title and a function that draws it on `ax`; empty without panels.
 
     name: the figure's id, of letters and dashes. caption: what to look for. alt: the content for a reader who
-    cannot see it. Panels stand side by side where there is room, and one below the other on a phone.
+    cannot see it. size: of a panel, in inches. kind: further CSS class of the panels. Panels stand side by side where
+    there is room, and one below the other on a phone.
     """
     if not panels:
         return Html("")
-    drawn = joined(panel(f"{name}-{place}", title, draw, alt) for place, (title, draw) in enumerate(panels))
-    template = '<figure id="{}"><div class="panels">{}</div><figcaption>{}</figcaption></figure>'
-    return html(template, name, drawn, caption)
+    drawn = joined(panel(f"{name}-{place}", title, draw, alt, size) for place, (title, draw) in enumerate(panels))
+    template = '<figure id="{}"><div class="{}">{}</div><figcaption>{}</figcaption></figure>'
+    return html(template, name, f"panels {kind}".strip(), drawn, caption)
 
 
-def panel(name: str, title: str, draw: Callable[..., Axes], alt: str) -> Html:
+def panel(name: str, title: str, draw: Callable[..., Axes], alt: str, size=PANEL) -> Html:
     """One panel as an SVG with a text alternative."""
     with plot_style.report_style():
-        drawn = Figure(figsize=PANEL, layout="constrained")
+        drawn = Figure(figsize=size, layout="constrained")
         axes = drawn.add_subplot()
         draw(ax=axes)
         axes.set_title(plot_style.plain_text(title, 60))

@@ -1,4 +1,4 @@
-// Sorts a table by the column whose heading is pressed, and unfolds everything for printing.
+// Sorts a table by the column whose heading is pressed.
 for (const button of document.querySelectorAll("th > button")) {
   button.addEventListener("click", () => {
     const heading = button.parentElement, place = heading.cellIndex;
@@ -15,7 +15,3 @@ for (const button of document.querySelectorAll("th > button")) {
     body.append(...[...body.rows].sort(compare));
   });
 }
-const folds = [...document.querySelectorAll("details")];
-let open = [];
-addEventListener("beforeprint", () => { open = folds.map((f) => f.open); folds.forEach((f) => { f.open = true; }); });
-addEventListener("afterprint", () => folds.forEach((f, i) => { f.open = open[i]; }));
