@@ -9,7 +9,7 @@ from setuptools.command.build_py import build_py
 # (folder in the clone, pattern of its files, folder in anm/data/). The notebooks of notebooks/ have no outputs.
 DATA = (
     ("notebooks", "*.ipynb", "notebooks"),
-    ("params", "**/*.yaml", "params"),
+    ("params", "**/*.*", "params"),
     ("slurm", "*.*", "slurm"),
     ("slurm", "logs/.gitkeep", "slurm"),
     (".", "constraints.txt", "."),

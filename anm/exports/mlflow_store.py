@@ -5,6 +5,7 @@
 Source: the client of MLflow 3, https://mlflow.org/docs/latest/ml/tracking.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ def write_mlflow(records: dict[Path, dict], output: Path, experiment: str) -> No
 
 def open_store(output: Path):
     """The client of the store in the folder `output`."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would also write into the home folder
     mlflow = optional_import("mlflow", "mlflow")
     output.mkdir(parents=True, exist_ok=True)
     return mlflow.MlflowClient(tracking_uri=f"sqlite:///{output / 'mlflow.db'}")

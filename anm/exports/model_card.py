@@ -66,7 +66,7 @@ def section(path: Path, record: dict) -> str:
         "code": code,
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"## {path.stem}\n\n{task_text(params)}\n\n| | |\n|---|---|\n{table}\n\n{scores(record)}\n"
+    return f"## {path.stem}\n\n{task_text(params)}\n\n| | |\n|---|---|\n{table}\n\n{score_lines(record)}\n"
 
 
 def task_text(params: dict) -> str:
@@ -75,7 +75,7 @@ def task_text(params: dict) -> str:
     return f"**Task** `{params['task']}`, n = {params['n']}. {text.partition(': ')[2]}"
 
 
-def scores(record: dict) -> str:
+def score_lines(record: dict) -> str:
     """Scores of the frozen test problems, beside references, and of other kinds of problems."""
     results, params = record["results"], record["params"]
     lines = ["| error: lowest, median and highest seed | problems | `same` | `harder` |", "|---|---|---|---|"]

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from anm.params import RunParams
 from anm.registry import CHOICES
+from anm.study.comparison import read_comparison_file
 from anm.study.plan import STRATEGIES, load_yaml, plan_study
 from anm.tasks import frozen_problems
 
@@ -25,7 +26,12 @@ PLATFORM = re.compile(r"nvidia-|cuda-|triton|appnope|pywin|colorama")
 
 
 def requirements() -> list[Requirement]:
-    return [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]]
+    """Of the core and of the extra `test`, which names other extras of anm."""
+    extras = PROJECT["optional-dependencies"]
+    found = [Requirement(line) for line in PROJECT["dependencies"] + extras["test"]]
+    (own,) = [need for need in found if need.name == "anm"]
+    lines = [line for extra in own.extras for line in extras[extra]]
+    return [need for need in [*found, *map(Requirement, lines)] if need.name != "anm"]
 
 
 def pins() -> dict[str, str]:
@@ -114,10 +120,15 @@ def test_the_recorded_study_is_what_was_declared():
     ]
 
 
-def test_the_quick_scale_is_the_notebook_s_defaults_at_half_the_size():
+def test_the_quick_scale_is_the_first_declared_regime_at_equal_compute():
+    given = dict(learning_rate=0.005, seeds="0-5", test_problems=500, train_steps=2000)
+    regime = dict(n=4, width=128, answer_bound=10, budget_steps=2000, schedule="wsd", batch_size=64)
     assert [settings(run) for run in plan_study("quick")] == [
-        RunParams(strategy=strategy, n=10, batch_size=32).resolved() for strategy in STRATEGIES
+        RunParams(strategy=strategy, **given, **regime).resolved() for strategy in STRATEGIES
     ]
+    declared = read_comparison_file(ROOT / "params" / "comparisons" / "equal-compute.yaml")
+    assert declared.budget("inverse-4") == 2000
+    assert {name: getattr(declared.params("inverse-4", "random"), name) for name in regime} == regime
 
 
 @pytest.mark.parametrize("study, steps", [("pilot", 10_000), ("paper", 1_300_000)])

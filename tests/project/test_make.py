@@ -52,6 +52,11 @@ def test_the_report_of_another_study_runs_nothing(make):
     assert "anm.study report --study full" in output and "anm.study run" not in output
 
 
+def test_one_call_on_a_gpu_is_given_its_minutes(make):
+    code, output = make("-n", "gpu", "MINUTES=5")
+    assert code == 0 and "-m anm.benchmark.gpu --minutes 5" in output
+
+
 def fake_python(folder, says):
     """A python that answers every call with these lines of shell."""
     python = folder / ".venv" / "bin" / "python"

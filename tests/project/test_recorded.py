@@ -19,7 +19,8 @@ from anm.tasks.frozen import frozen_problems
 
 PROJECT = Path(__file__).resolve().parents[2]
 REPORTS = PROJECT / "reports"
-PAGE, RUNS = REPORTS / "summary.html", REPORTS / "cpu"
+RUNS = REPORTS / "cpu"
+PAGE = RUNS / "summary.html"
 
 
 def says(page: Path) -> str:
@@ -35,7 +36,7 @@ def shown_fingerprints(page: Path) -> set[str]:
 
 def test_the_committed_notebooks_make_the_committed_page(tmp_path):
     shutil.copytree(RUNS, tmp_path / "cpu")
-    assert says(build_report(tmp_path / "cpu", tmp_path / "summary.html")) == says(PAGE)
+    assert says(build_report(tmp_path / "cpu")) == says(PAGE)
 
 
 def test_the_page_is_of_these_records_and_no_others():

@@ -108,7 +108,7 @@ def built(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, output", [("full", "full/summary.html"), ("cpu", "summary.html"), ("quick", "quick/summary.html")]
+    "name, output", [("full", "full/summary.html"), ("cpu", "cpu/summary.html"), ("quick", "quick/summary.html")]
 )
 def test_the_report_goes_to_its_place(tmp_path, capsys, built, name, output):
     (run, *_) = plan_study(name, reports=tmp_path)
@@ -139,3 +139,24 @@ def test_the_pre_flight_lists_the_runs(tmp_path, capsys):
     assert "3 runs; as a Slurm array: --array=0-2" in printed and printed.endswith("ready\n")
     for strategy in STRATEGIES:
         assert f"{strategy}-mlp, seeds 0-2, 10000 steps" in printed
+
+
+def test_the_report_of_a_comparison_is_the_front_page_and_prints_the_verdict(tmp_path, capsys, monkeypatch):
+    import anm.report
+
+    asked = []
+    monkeypatch.setattr(anm.report, "build_comparison_report", lambda *places: asked.append(places) or places[1])
+    monkeypatch.setattr(anm.report, "gather_comparison", lambda folder: folder)
+    monkeypatch.setattr(anm.report, "comparison_verdict", lambda results: "the verdict")
+    monkeypatch.setattr(anm.report, "write_forest", lambda results, path: path)
+    regime = "{task: inverse, n: 4, budget_steps: 9}"
+    for name, page in (("equal-compute", "summary.html"), ("other", "other/summary.html")):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(f"regimes: {{a: {regime}}}\narms: {{none: {{}}, random: {{}}}}\n")
+        reports, figure = tmp_path / "reports", tmp_path / "forest.png"
+        options = ["--comparison", str(file), "--reports", str(reports), "--figure", str(figure)]
+        assert cli.main(["report", *options]) == 0
+        assert asked.pop() == (reports / name, reports / page, reports / "cpu")
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[0] == "anm: runs that the report lacks: a--none, a--random"
+        assert printed[1:] == ["the verdict", str(figure), str(reports / page)]

@@ -1,5 +1,6 @@
 """The runs that a comparison's file declares, the files that are refused, and the commands for them."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -245,3 +246,24 @@ def test_one_run_of_a_comparison_is_a_task_of_an_array(tmp_path, monkeypatch):
     assert [run.path.stem for run in asked] == ["inverse-3--long-search"]
     kept = read_comparison_file(tmp_path / "reports" / "small" / COMPARISON_FILE)
     assert kept.params("inverse-3", "long-search") == asked[0].params
+
+
+@pytest.mark.parametrize(
+    "given, full",
+    [
+        ([], True),
+        (["--chunks", "5", "-p", "n", "4"], True),
+        (["-f", "with--study.yaml"], True),
+        (["--study", "pilot"], False),
+        (["--chunks", "2", "--study=pilot"], False),
+        (["--grid", "params/sweeps/mining.yaml"], False),
+        (["--comparison", "params/comparisons/equal-compute.yaml"], False),
+        (["--comparison=params/comparisons/equal-compute.yaml"], False),
+    ],
+)
+def test_a_slurm_job_runs_the_full_study_unless_it_is_given_another(given, full):
+    script = (ROOT / "slurm" / "papermill.sbatch").read_text()
+    lines = [line for line in script.splitlines() if line.startswith(("options=", '[[ " $* "'))]
+    command = "\n".join([*lines, 'printf "%s\\n" "${options[@]}"'])
+    done = subprocess.run(["bash", "-c", command, "job", *given], capture_output=True, text=True, check=True)
+    assert len(lines) == 2 and done.stdout.split() == (["--study", "full"] if full else []) + given
