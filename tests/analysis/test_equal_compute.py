@@ -86,10 +86,11 @@ def test_runs_that_were_not_declared_are_refused(tmp_path):
     record = comparison_record(results.definition, "inverse-4", "random", 0.004)
     old = {name: part for name, part in record.items() if name != "compute"}
     changed = record | {"params": record["params"] | {"learning_rate": 0.5}}
+    other = record | {"params": record["params"] | {"learning_rate": 0.25}}
     more = comparison_record(results.definition, "inverse-6", "random", 0.004)
     more["params"]["seeds"] = "10,11,12,13,14,15,16,17,18,19"
     for name, each in {
-        "other--random": record,
+        "other--random": other,
         "inverse-4--random": changed,
         "inverse-6--adversarial": old,
         "inverse-6--random-seeds10-19": more,

@@ -74,7 +74,7 @@ def test_it_is_small_enough_for_everybody_s_clone():
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "reports"], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout
-    assert sum((PROJECT / name).stat().st_size for name in tracked.split("\0") if name) < 20_000_000
+    assert sum((PROJECT / name).stat().st_size for name in tracked.split("\0") if name) < 50_000_000
 
 
 @pytest.mark.parametrize("path", sorted(RUNS.glob("*.pt")), ids=lambda path: path.name)
