@@ -130,8 +130,8 @@ equal_compute_checks.origins(comparison)
 # %% [markdown] tags=["appendix"]
 # ## Appendix: the earlier study
 #
-# Full-size matrices, equal steps instead of equal compute, and a training that ends near the affine fit. It is
-# exploratory: its length was chosen after looking, and no regime of it passes the gate.
+# Matrices of the published size, and equal steps instead of equal compute. It is exploratory: its length was chosen
+# after looking, and the published network, `mlp`, ends near the affine fit and fails the gate.
 
 # %% tags=["appendix"]
 equal_compute_checks.earlier_study(appendix)
