@@ -47,7 +47,7 @@ def check_gate(errors: np.ndarray, references: pd.DataFrame) -> GateResult:
     below, above = to_reference <= MOST_OF_REFERENCE, error > 0 and to_limit >= LEAST_OF_LIMIT
     failures = []
     if not below:
-        failures.append(f"{to_reference:.2f} times {reference_text}; the gate allows at most {MOST_OF_REFERENCE:g}")
+        failures.append(f"{to_reference:.3g} times {reference_text}; the gate allows at most {MOST_OF_REFERENCE:g}")
     if not above:
         failures.append(f"{to_limit:.2g} times {limit_text}; the gate requires at least {LEAST_OF_LIMIT:g}")
     height = f"{to_limit:.2g} times" if np.isfinite(to_limit) else "above"

@@ -1,15 +1,16 @@
-"""The answer in README.md and its picture, from the records.
+"""The answer in README.md, its picture, and reports/SUMMARY.md, which shows the report where HTML is not displayed.
 
     python -m anm.report.readme
 
-writes both from reports/equal-compute. A test holds README.md to the records.
+writes them from reports/equal-compute. A test holds the texts to the records.
 """
 
 import textwrap
 from pathlib import Path
 
+from anm.analysis.declaration import check_declaration, copies_of, declaration_sentences, declared_files
 from anm.analysis.equal_compute import ComparisonResults, gather_comparison
-from anm.report.equal_compute_answer import answer_sentences, limits
+from anm.report.equal_compute_answer import answer_sentences, limits, multiplier_text
 from anm.report.equal_compute_figures import write_forest
 from anm.utils.locations import PROJECT
 
@@ -21,6 +22,7 @@ def main(project: Path = PROJECT) -> None:
     results = gather_comparison(project / "reports" / "equal-compute")
     readme = project / "README.md"
     readme.write_text(with_answer(readme.read_text(), answer_block(results)))
+    (project / "reports" / "SUMMARY.md").write_text(summary(results))
     write_forest(results, project / "docs" / "equal-compute.png")
 
 
@@ -28,6 +30,50 @@ def answer_block(results: ComparisonResults) -> str:
     """The sentences of the answer as a list, then their limits, in Markdown."""
     sentences = [wrapped(sentence, "- ", "  ") for sentence in answer_sentences(results)]
     return "\n".join([*sentences, "", wrapped(limits(results))])
+
+
+def summary(results: ComparisonResults) -> str:
+    """The report in short, in Markdown: answer, picture, every declared comparison, gates, declaration."""
+    folder = results.definition.name
+    declared = check_declaration(declared_files(folder), results.records, copies_of(folder, results.folder))
+    parts = [
+        "# Do mined negatives help at equal compute?",
+        answer_block(results),
+        "![Error ratio to none with its interval and the compute multiplier](../docs/equal-compute.png)",
+        wrapped(
+            "Error over that of `none` after the same compute, with its 95 % interval; in brackets the compute "
+            "multiplier. **Bold**: significant after Holm's correction. Everything else is in summary.html, which "
+            "is one file: download it and open it in a browser."
+        ),
+        comparison_table(results),
+        "\n".join(f"- {regime}: {gate_text(results, regime)}" for regime in results.regimes),
+        wrapped(" ".join(declaration_sentences(declared))),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_table(results: ComparisonResults) -> str:
+    """Arms by regimes with a claim: ratio, interval and multiplier."""
+    rows = {(row["regime"], row["arm"]): row for row in results.primary.to_dict("records")}
+    lines = ["| arm | " + " | ".join(results.passed) + " |", "|---" * (1 + len(results.passed)) + "|"]
+    for arm in results.arms:
+        cells = [cell(rows.get((regime, arm))) for regime in results.passed]
+        lines.append("| " + " | ".join([arm, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def cell(row: dict | None) -> str:
+    """One comparison: ratio, interval and multiplier; empty without seeds."""
+    if row is None or not row["n_seeds"]:
+        return ""
+    ratio = f"**{row['ratio']:.3g}**" if row["significant"] else f"{row['ratio']:.3g}"
+    return f"{ratio} ({row['ci_low']:.3g} to {row['ci_high']:.3g}) [{multiplier_text(row)}]"
+
+
+def gate_text(results: ComparisonResults, regime: str) -> str:
+    """Whether a regime passed its gate, in a sentence."""
+    gate = results.gates[regime]
+    return gate.sentence if gate else "no result of `none`."
 
 
 def wrapped(text: str, first: str = "", rest: str = "") -> str:

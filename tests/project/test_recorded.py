@@ -62,7 +62,7 @@ def test_a_notebook_that_is_gone_or_one_changed_number_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*RUNS.glob("*.ipynb"), *RUNS.glob("direct*.json")]), ids=lambda path: path.name
+    "path", sorted([*RUNS.glob("*-*.ipynb"), *RUNS.glob("direct*.json")]), ids=lambda path: path.name
 )
 def test_every_recorded_run_was_made_with_committed_code(path):
     provenance = (read_run if path.suffix == ".ipynb" else read_feed_forward)(path)["provenance"]

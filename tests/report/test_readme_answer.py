@@ -3,14 +3,27 @@
 import pytest
 
 from anm.report import gather_comparison
-from anm.report.readme import END, START, answer_block, with_answer
+from anm.report.readme import END, START, answer_block, summary, with_answer
 from anm.utils.locations import PROJECT
 
 
-def test_the_readme_has_the_answer_of_the_records():
+@pytest.fixture(scope="module")
+def results():
+    return gather_comparison(PROJECT / "reports" / "equal-compute")
+
+
+def test_the_readme_has_the_answer_of_the_records(results):
     """After new runs: python -m anm.report.readme"""
     readme = (PROJECT / "README.md").read_text()
-    assert with_answer(readme, answer_block(gather_comparison(PROJECT / "reports" / "equal-compute"))) == readme
+    assert with_answer(readme, answer_block(results)) == readme
+
+
+def test_the_summary_has_every_claim_of_the_records(results):
+    """Its last paragraph, the declaration, comes from git, which a copy may lack."""
+    written = (PROJECT / "reports" / "SUMMARY.md").read_text()
+    assert written.split("\n\n")[:-1] == summary(results).split("\n\n")[:-1]
+    for row in results.primary[results.primary["claim"].astype(bool)].to_dict("records"):
+        assert f"{row['ratio']:.3g}" in written, row
 
 
 def test_the_answer_goes_between_the_marks_and_nowhere_else():
