@@ -12,7 +12,7 @@ from anm.analysis.gaps import differing_settings
 from anm.analysis.results import StudyResults
 from anm.analysis.sweeps import read_sweep
 from anm.params import ParamError
-from anm.records.collect import RejectedRun, collect_runs
+from anm.records.collect import ANALYSIS, RejectedRun, collect_runs
 from anm.records.feed_forward import read_feed_forward
 from anm.records.read import read_run
 from anm.records.schema import RecordError
@@ -20,7 +20,6 @@ from anm.study.plan import STRATEGIES
 from anm.study.sweep import SWEEP_FILE
 
 LONGEST_TEXT = 300  # characters of a text from a record that a page displays
-ANALYSIS = ".analysis"  # in the name of the report's own executed notebook, which is no run
 
 
 def gather(folder: str | Path, plan: Sequence[str] = STRATEGIES) -> StudyResults:

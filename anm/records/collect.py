@@ -19,6 +19,8 @@ COLUMNS = (
     "seconds_per_step device drawn_on git_commit git_dirty path"
 ).split()
 
+ANALYSIS = ".analysis"  # in the name of a report's own executed notebook, which is no run
+
 
 class RejectedRun(NamedTuple):
     """A notebook that a collection leaves out, and the reason."""
@@ -51,7 +53,7 @@ def read_records(folder: str | Path) -> tuple[dict[Path, dict], list[RejectedRun
     if not folder.is_dir():
         raise RecordError("no such folder", folder)
     records, refused = {}, []
-    for path in sorted(folder.glob("*.ipynb")):
+    for path in sorted(path for path in folder.glob("*.ipynb") if ANALYSIS not in path.suffixes):
         try:
             records[path] = read_finished(path)
         except RecordError as error:
