@@ -80,10 +80,10 @@ def test_a_finished_run_of_other_seeds_is_never_replaced(tmp_path):
     (run,) = plan_study("quick", ["none"], reports=tmp_path)
     write_notebook(run.path, record_of(run))
     other = tmp_path / "other.yaml"
-    other.write_text("seeds: 6-8\n")
+    other.write_text("seeds: 8-9\n")
     (run,) = plan_study("quick", ["none"], [other], reports=tmp_path)
     with pytest.raises(
-        ParamError, match=r"none-mlp.ipynb: holds a finished run of other seeds \(.*, and 6-8 asked for\).*--seeds 6-8"
+        ParamError, match=r"none-mlp.ipynb: holds a finished run of other seeds \(.*, and 8,9 asked for\).*--seeds 8,9"
     ):
         finished(run)
 
@@ -113,7 +113,7 @@ BAD = {
     "an unknown parameter": (dict(settings=[("batchsize", "4")]), ["batchsize = '4'", "Did you mean 'batch_size'?"]),
     "a bad value": (dict(settings=[("n", "1.5")]), ["n = '1.5'", "whole number"]),
     "falling seeds": (dict(seeds="9-0"), ["seeds = '9-0'", "0-9"]),
-    "more chunks than seeds": (dict(chunks=7), ["chunks = 7", "6"]),
+    "more chunks than seeds": (dict(chunks=9), ["chunks = 9", "8"]),
     "no chunk": (dict(chunks=0), ["chunks = 0", "1"]),
     "no such file": (dict(files=["absent.yaml"]), ["absent.yaml", "cannot be read"]),
     "a file that is no mapping": (dict(files=[FILES / "slurm" / "logs" / ".gitkeep"]), [".gitkeep", "name: value"]),
@@ -194,8 +194,8 @@ def test_finished_chunks_together_count_as_the_run(tmp_path):
     (whole,) = plan_study("quick", ["random"], reports=tmp_path)
     first, second = plan_study("quick", ["random"], chunks=2, reports=tmp_path)
     write_notebook(first.path, record_of(first))
-    with pytest.raises(ParamError, match=r"already in random-mlp-seeds0-2.ipynb; ask for the others: --seeds 3-5"):
+    with pytest.raises(ParamError, match=r"already in random-mlp-seeds0-3.ipynb; ask for the others: --seeds 4-7"):
         finished(whole)
     assert finished(second) is None
     write_notebook(second.path, record_of(second))
-    assert finished(whole) == "random-mlp-seeds0-2.ipynb, random-mlp-seeds3-5.ipynb"
+    assert finished(whole) == "random-mlp-seeds0-3.ipynb, random-mlp-seeds4-7.ipynb"
