@@ -43,13 +43,15 @@ def step_costs(results: StudyResults, energy: str) -> dict[str, float]:
 def at_equal_time(results: StudyResults, energy: str, strategy: str) -> EqualTime | None:
     """A strategy's error at equal training time, by its learning curve, or None.
 
-    Only for strategies whose step takes longer than the baseline's.
+    Only for strategies whose step takes longer than the baseline's, in runs of equal steps. Runs of a budget are at
+    equal compute anyway.
     """
     cost = step_costs(results, energy).get(strategy, 0)
     curves = of(tidy_tables.learning(results.records).dropna(subset="mse"), energy)
     base, own = (curves[curves["strategy"] == name] for name in (BASELINE, strategy))
     steps = base["step"].max() / cost if cost > 1 else np.nan
-    if unequal(results, energy) or own.empty or not steps >= own["step"].min():
+    budgets = [record["params"].get("budget_steps") for record in results.records.values()]
+    if any(budgets) or unequal(results, energy) or own.empty or not steps >= own["step"].min():
         return None
     end = base[base["step"] == base["step"].max()].set_index("seed")["mse"]
     then = own.groupby("seed")[["step", "mse"]].apply(lambda curve: np.interp(steps, curve["step"], curve["mse"]))

@@ -61,7 +61,7 @@ def first_screen(results: StudyResults) -> Html:
 def gates(results: StudyResults) -> list[str]:
     """A sentence for each energy: whether its runs can tell strategies apart."""
     found = {energy: results.gate(energy) for energy in results.energies}
-    return [f"{results.prefix(energy)}Gate: {gate.sentence}" for energy, gate in found.items() if gate]
+    return [f"{results.prefix(energy)}Gate: {gate.sentence}".replace("`", "") for energy, gate in found.items() if gate]
 
 
 def details(results: StudyResults) -> Html:
@@ -111,13 +111,30 @@ def answer_sentence(results: StudyResults, energy: str, strategy: str, split: st
         p=f"p = {number(row['p_holm'], 2)}" if row["p_holm"] >= 0.001 else "p < 0.001",
         lower=lower,
         seeds=counted(seeds, "seed"),
-        cost=f", at {number(cost, 2)} times the time per step" if cost else "",
+        cost=", at equal compute" if at_equal_compute(results) else step_time(cost),
         margin=f"{100 * MARGIN:g}{THIN}%",
         means=range_text(means.min(), means.max(), 3),
         limit=number(single_precision_limit(results, energy, split), 1),
         power=_lowest_p(results, row),
         gate=gate.sentence if gate else "",
     )
+
+
+def at_equal_compute(results: StudyResults) -> bool:
+    """Whether every run was trained for a budget of compute instead of a number of steps."""
+    return all(record["params"].get("budget_steps") for record in results.records.values())
+
+
+def step_time(cost: float | None) -> str:
+    """The cost of a step in steps of the baseline, in words; empty if it is unknown."""
+    return f", at {number(cost, 2)} times the time per step" if cost else ""
+
+
+def training_length(params: list[dict]) -> str:
+    """How long the runs trained, in steps or in the compute of so many steps of the baseline."""
+    if all(p.get("budget_steps") for p in params):
+        return f"compute of {format_range(p['budget_steps'] for p in params)} steps of {BASELINE}"
+    return f"{format_range(p['train_steps'] for p in params)} training steps"
 
 
 def result(results: StudyResults, energy: str, strategy: str, split: str) -> str:
@@ -182,8 +199,8 @@ def scale(results: StudyResults) -> str:
     machines = [record["provenance"]["machine"] for record in results.records.values()]
     devices = sorted({str(machine.get("gpu") or machine.get("cpu") or "?") for machine in machines})
     return (
-        f"Scale: n = {format_range(p['n'] for p in params)}, {format_range(p['train_steps'] for p in params)} training "
-        f"steps, batch {format_range(p['batch_size'] for p in params)}, "
+        f"Scale: n = {format_range(p['n'] for p in params)}, {training_length(params)}, "
+        f"batch {format_range(p['batch_size'] for p in params)}, "
         f"{counted(results.scores['seed'].nunique(), 'seed')}, {format_range(results.scores['problems'])} test "
         f"problems per split, {counted(len(params), 'run')} on {', '.join(devices)}.{_below_declared(results, params)}"
     )
@@ -191,6 +208,8 @@ def scale(results: StudyResults) -> str:
 
 def _below_declared(results: StudyResults, params: list[dict]) -> str:
     """The parts of the declared scale that some run does not reach."""
+    if at_equal_compute(results):
+        return ""  # the declared scale counts steps
     lowest = {name: min(p[name] for p in params) for name in DECLARED_SCALE if name != "seeds"}
     lowest["seeds"] = results.scores.groupby(["energy", "strategy"], observed=True)["seed"].nunique().min()
     larger = [text.format(value) for name, (value, text) in DECLARED_SCALE.items() if lowest[name] < value]

@@ -1,6 +1,7 @@
 """The first screen: each sentence follows from the numbers."""
 
 import re
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,11 +13,14 @@ from anm.analysis.gaps import missing
 from anm.analysis.results import StudyResults
 from anm.report.answer import (
     DECLARED_SCALE,
+    at_equal_compute,
     details,
     distances,
     scale,
     short_answer,
     single_precision_limit,
+    step_time,
+    training_length,
     verdict,
 )
 from anm.study.plan import plan_study
@@ -198,3 +202,19 @@ def test_a_study_of_another_strategy_is_about_that_one(tmp_path):
     write_study(tmp_path, change=None, **{"mine:greedy": 0.05})
     found = gather(tmp_path, ("none", "mine:greedy"))
     assert verdict(found).startswith("With mlp, mine:greedy mining raises the error") and missing(found) == []
+
+
+@pytest.mark.parametrize(
+    "budgets, length, cost",
+    [
+        ([0, 0], "2,000 training steps", ", at 2.0 times the time per step"),
+        ([500, 500], "compute of 500 steps of none", ", at equal compute"),
+        ([500, 0], "2,000 training steps", ", at 2.0 times the time per step"),
+    ],
+)
+def test_runs_of_a_budget_are_compared_at_equal_compute(budgets, length, cost):
+    params = [{"train_steps": 2000, "budget_steps": budget} for budget in budgets]
+    assert training_length(params) == length
+    records = {str(place): {"params": each} for place, each in enumerate(params)}
+    equal = at_equal_compute(SimpleNamespace(records=records))
+    assert (", at equal compute" if equal else step_time(2.0)) == cost
