@@ -9,7 +9,7 @@ from anm.study.comparison import COMPARISON_FILE
 from anm.utils.git import run_git
 from anm.utils.locations import PROJECT
 
-PAGE = "docs/preregistration.md"
+PAGE = "docs/preregistration.md"  # of a comparison that has no page docs/preregistration-<name>.md of its own
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,11 @@ class Declaration:
         return self.commit is not None and not (self.changed or self.early or self.unrelated or self.unknown)
 
 
-def declared_files(name: str) -> list[str]:
+def declared_files(name: str, root: Path = PROJECT) -> list[str]:
     """The files that declare the comparison of this name, relative to the project."""
-    trials = f"params/comparisons/{name}.tuning.csv"
-    return [PAGE, f"params/comparisons/{name}.yaml"] + [trials] * (PROJECT / trials).is_file()
+    own, trials = f"docs/preregistration-{name}.md", f"params/comparisons/{name}.tuning.csv"
+    page = own if (root / own).is_file() else PAGE
+    return [page, f"params/comparisons/{name}.yaml"] + [trials] * (root / trials).is_file()
 
 
 def check_declaration(

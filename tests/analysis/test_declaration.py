@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from anm.analysis.declaration import check_declaration, declaration_sentences
+from anm.analysis.declaration import PAGE, check_declaration, declaration_sentences, declared_files
 
 FILES = ["docs/preregistration.md", "params/plan.yaml"]
 
@@ -90,4 +90,15 @@ def test_without_git_nothing_is_known(tmp_path):
     assert not found.holds and found.commit is None
     assert declaration_sentences(found) == [
         "It is unknown which commit declared this comparison: git does not know its files here."
+    ]
+
+
+def test_a_comparison_is_declared_by_its_own_page_if_it_has_one(tmp_path):
+    for name in ("docs/preregistration-second.md", "params/comparisons/first.tuning.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    own = ["docs/preregistration-second.md", "params/comparisons/second.yaml"]
+    assert declared_files("second", tmp_path) == own
+    assert declared_files("first", tmp_path) == [PAGE] + [
+        f"params/comparisons/first.{end}" for end in ("yaml", "tuning.csv")
     ]
