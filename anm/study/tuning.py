@@ -18,9 +18,10 @@ import numpy as np
 
 from anm.params import ParamError, RunParams
 from anm.solvers.errors import solve_errors
+from anm.solvers.solver import Solver
 from anm.study.comparison import ComparisonDefinition, read_comparison_file
 from anm.study.run import UNUSABLE, log, log_error
-from anm.tasks.frozen import FIT_STREAM, frozen_problems
+from anm.tasks.frozen import FIT_STREAM, FrozenSet, frozen_problems
 from anm.training.compute import training_compute
 from anm.training.state import TrainingError, TrainingState
 from anm.training.step import training_step
@@ -113,18 +114,28 @@ def trial(comparison: ComparisonDefinition, regime: str, arm: str, table: Path, 
 
 def train_and_score(params: RunParams) -> float:
     """The geometric mean over seeds of the error on the frozen fitting set; infinite if the training diverges."""
-    keep_memory()
-    state = TrainingState(params, training_compute(params).steps)
     try:
-        while state.step < state.steps:
-            training_step(state)
-        state.check_finite()
+        solver = trained(params)
     except TrainingError:
         return np.inf
-    task = params.task_object()
-    frozen = frozen_problems(task, params.n, task.splits["same"], PROBLEMS, FIT_STREAM)
-    error = float(np.exp(np.log(solve_errors(state.solver(), frozen).error.mean(1)).mean()))
+    error = float(np.exp(np.log(solve_errors(solver, fitting_problems(params)).error.mean(1)).mean()))
     return error if np.isfinite(error) else np.inf
+
+
+def trained(params: RunParams) -> Solver:
+    """The solver at the end of a training without log and checkpoints. Raises `TrainingError` if it diverges."""
+    keep_memory()
+    state = TrainingState(params, training_compute(params).steps)
+    while state.step < state.steps:
+        training_step(state)
+    state.check_finite()
+    return state.solver()
+
+
+def fitting_problems(params: RunParams) -> FrozenSet:
+    """The frozen fitting set of `same`."""
+    task = params.task_object()
+    return frozen_problems(task, params.n, task.splits["same"], PROBLEMS, FIT_STREAM)
 
 
 if __name__ == "__main__":
