@@ -150,16 +150,16 @@ def check_places(path: Path, parts: dict[str, dict[str, dict]]) -> None:
 def best_trials(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """(regime, arm) -> the settings of its trial with the lowest error; empty without a file of trials.
 
+    Of an arm's trials with several budgets, those of the largest budget count: shorter ones compare otherwise.
     Raises `ParamError` on a file that holds no trials.
     """
     if not path.is_file():
         return {}
     best: dict[tuple[str, str], dict[str, str]] = {}
     try:
-        for row in csv.DictReader(path.read_text().splitlines()):
-            key = row["regime"], row["arm"]
-            if row["error"] and (key not in best or float(row["error"]) < float(best[key]["error"])):
-                best[key] = row
+        rows = [row for row in csv.DictReader(path.read_text().splitlines()) if row["error"]]
+        for row in sorted(rows, key=lambda row: (-int(row["budget_steps"]), float(row["error"]))):
+            best.setdefault((row["regime"], row["arm"]), row)
         return {key: {name: float(row[name]) for name in TUNED if row[name]} for key, row in best.items()}
     except (KeyError, ValueError) as error:
         reason = f"is not a table of trials ({type(error).__name__}: {error})"

@@ -111,6 +111,12 @@ def test_a_run_takes_the_settings_of_its_best_trial(tmp_path):
     assert told[told.index("learning_rate") + 1] == "0.004"
 
 
+def test_only_the_trials_with_the_largest_budget_count(tmp_path):
+    longer = TRIALS + "inverse-3,none,0.001,0.5,1000,32,32,0.25\n" + "inverse-3,none,0.006,0.5,1000,32,32,\n"
+    comparison = read_comparison_file(written(tmp_path, trials=longer))
+    assert comparison.params("inverse-3", "none").learning_rate == 0.001
+
+
 def test_further_seeds_make_further_notebooks(tmp_path):
     comparison = read_comparison_file(written(tmp_path))
     further = comparison_runs(comparison, tmp_path, seeds="3,5")
