@@ -16,20 +16,15 @@ plan = ["none", "random", "adversarial"]
 # %%
 from anm.report import answer, comparison_tables, data_files, figures, gallery, gather
 from anm.report import observations, products, published_tables, run_tables, strategy_table, sweeps, task_tables
+from anm.report.page_head import byline
 
 study = gather(runs, plan)
 
 # %%
-answer.first_screen(study)
+byline(study.records, runs) + answer.first_screen(study)
 
 # %%
-figures.headline(study)
-
-# %%
-answer.details(study)
-
-# %%
-comparison_tables.costs(study)
+figures.headline(study) + answer.details(study) + comparison_tables.costs(study)
 
 # %% [markdown]
 # ## The question
@@ -43,8 +38,7 @@ comparison_tables.costs(study)
 # **none** has no negatives. **random** uses random matrices; it separates the effect of *any* negatives from the
 # effect of hard ones. **adversarial** uses mined negatives. The primary score was declared before the runs: the error
 # on problems as in training (*same*). The secondary score is the error on more difficult problems (*harder*).
-
-# %% [markdown]
+#
 # ## Strategies
 #
 # Each strategy with the 95 % interval of its mean over seeds. Below them: baselines without training on the same test
@@ -53,16 +47,12 @@ comparison_tables.costs(study)
 # between strategies says little about mining.
 
 # %%
-strategy_table.strategies(study)
-
-# %%
-figures.seeds(study)
-
-# %%
-published_tables.differences(study)
-
-# %%
-published_tables.published_table(study)
+(
+    strategy_table.strategies(study)
+    + figures.seeds(study)
+    + published_tables.differences(study)
+    + published_tables.published_table(study)
+)
 
 # %% [markdown]
 # ## Paired differences
@@ -72,17 +62,7 @@ published_tables.published_table(study)
 # against the margin)? *Inconclusive* means that neither was found.
 
 # %%
-figures.differences(study)
-
-# %%
-comparison_tables.pairs(study)
-
-# %% [markdown] tags=["ratios"]
-# Where the seeds of none span more than a factor of ten, the worst seeds dominate the mean. There, the next table
-# compares geometric means. This was not declared before the runs.
-
-# %% tags=["ratios"]
-comparison_tables.geometric_ratios(study)
+figures.differences(study) + comparison_tables.pairs(study) + comparison_tables.geometric_ratios(study)
 
 # %% [markdown] tags=["products"]
 # ## Energies that multiply matrices
@@ -92,22 +72,14 @@ comparison_tables.geometric_ratios(study)
 # *Refinement steps* are conjugate gradient steps at test time, after the last noise level.
 
 # %% tags=["products"]
-products.description(study)
-
-# %% tags=["products"]
-products.error_ranges(study)
-
-# %% tags=["products"]
-products.products_needed(study)
-
-# %% tags=["products"]
-products.error_by_products(study)
-
-# %% tags=["products"]
-products.other_problems(study)
-
-# %% tags=["products"]
-products.seeds(study)
+(
+    products.description(study)
+    + products.error_ranges(study)
+    + products.products_needed(study)
+    + products.error_by_products(study)
+    + products.other_problems(study)
+    + products.seeds(study)
+)
 
 # %% [markdown] tags=["sweep"]
 # ## The sweep
@@ -117,39 +89,21 @@ products.seeds(study)
 # Holm's correction accounts for that.
 
 # %% tags=["sweep"]
-sweeps.description(study)
-
-# %% tags=["sweep"]
-sweeps.summary(study)
-
-# %% tags=["sweep"]
-sweeps.maps(study)
-
-# %% tags=["sweep"]
-sweeps.cells(study)
+sweeps.description(study) + sweeps.summary(study) + sweeps.maps(study) + sweeps.cells(study)
 
 # %% [markdown]
-# ## Training
-
-# %%
-observations.learning(study)
-
-# %%
-figures.learning(study)
-
-# %% [markdown]
-# ## Landscape steps at test time
+# ## Training, and landscape steps at test time
 #
 # More landscape steps per noise level descend the energy further. They should improve the answer.
 
 # %%
-observations.landscape_steps(study)
-
-# %%
-figures.landscape_steps(study)
-
-# %%
-published_tables.optimisation_steps(study)
+(
+    observations.learning(study)
+    + figures.learning(study)
+    + observations.landscape_steps(study)
+    + figures.landscape_steps(study)
+    + published_tables.optimisation_steps(study)
+)
 
 # %% [markdown] tags=["forming"]
 # ## One answer, level by level
@@ -166,22 +120,13 @@ gallery.forming(study)
 # Two measures of difficulty: the condition number within a test set, and the offset c of the test set.
 
 # %%
-observations.conditions(study)
-
-# %%
-figures.conditions(study)
-
-# %%
-observations.ladder(study)
-
-# %%
-figures.ladder(study)
-
-# %% [markdown] tags=["worst"]
-# ### The problems with the largest condition numbers
-
-# %% tags=["worst"]
-gallery.worst(study)
+(
+    observations.conditions(study)
+    + figures.conditions(study)
+    + observations.ladder(study)
+    + figures.ladder(study)
+    + gallery.worst(study)
+)
 
 # %% [markdown]
 # ## The energy and its negatives
@@ -191,34 +136,20 @@ gallery.worst(study)
 # is near zero, the energy separates them completely, and a strategy can change little.
 
 # %%
-observations.solving(study)
-
-# %%
-figures.solving(study)
-
-# %%
-observations.mining(study)
-
-# %%
-figures.mining(study)
+observations.solving(study) + figures.solving(study) + observations.mining(study) + figures.mining(study)
 
 # %% [markdown]
 # ## Methods
 #
 # **Task.** Training draws new problems at every step, of the difficulty *same*; *harder* problems are only tested. Test
 # sets are frozen: drawn once, the same for every strategy, seed and machine.
-
-# %%
-task_tables.task_descriptions(study)
-
-# %% [markdown]
-# ### Floors: what each task allows without training
 #
+# **Floors: what each task allows without training.**
 # Every task at IRED's size and at smaller ones: scores on 4,000 frozen problems of each difficulty, with standard
 # errors. A network can tell strategies apart only where there is room between the least-squares answer and the limit.
 
 # %%
-task_tables.floor_table()
+task_tables.task_descriptions(study) + task_tables.floor_table()
 
 # %% [markdown]
 # ### Training and solving
@@ -277,8 +208,7 @@ run_tables.protocol(study)
 # | Validation on training problems | Validation on problems never used in training | The score is for unseen problems |
 # | The answer has the scale of the last noise level, a little smaller | The answer has its own scale | The task asks for the inverse |
 # | "Adversarial" is ascent in the notes and descent in the code | Descent; ascent is another strategy | Hard means low energy |
-
-# %% [markdown]
+#
 # ## Origin of the numbers
 #
 # Every number on this page is computed from the executed notebooks below when the page is built, and from the file of
@@ -286,24 +216,10 @@ run_tables.protocol(study)
 # seeds, follow the link.
 
 # %%
-run_tables.provenance_table(study)
-
-# %%
-run_tables.settings(study)
-
-# %%
-run_tables.seeds(study)
+run_tables.provenance_table(study) + run_tables.settings(study) + run_tables.seeds(study)
 
 # %% [markdown]
 # ## What is missing
 
 # %%
-run_tables.missing_and_refused(study)
-
-# %% [markdown]
-# ## Download the data
-#
-# The files are part of this page. Saving them needs no network.
-
-# %%
-data_files.downloads(study)
+run_tables.missing_and_refused(study) + data_files.downloads(study)

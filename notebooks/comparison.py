@@ -12,15 +12,21 @@
 # %% tags=["parameters"]
 runs = "../reports/equal-compute"
 appendix = "../reports/cpu"
+second = "../reports/connectivity"
 
 # %%
 from anm.report import equal_compute_answer, equal_compute_checks, equal_compute_figures, equal_compute_tables
-from anm.report import gather_comparison, task_tables
+from anm.report import follow_up, gather_comparison, task_tables
+from anm.report.page_head import byline
 
-comparison = gather_comparison(runs)
+comparison, later = gather_comparison(runs), follow_up.gather_follow_up(second)
 
 # %%
-equal_compute_answer.first_screen(comparison)
+(
+    byline(comparison.records, runs)
+    + equal_compute_answer.first_screen(comparison)
+    + follow_up.follow_up_answer(later)
+)
 
 # %%
 equal_compute_figures.forest(comparison)
@@ -42,10 +48,7 @@ equal_compute_figures.error_by_compute(comparison)
 # of its compute.
 
 # %%
-equal_compute_tables.leaderboard(comparison)
-
-# %%
-equal_compute_tables.every_comparison(comparison)
+equal_compute_tables.leaderboard(comparison) + equal_compute_tables.every_comparison(comparison)
 
 # %% [markdown] tags=["answers"]
 # ## One right answer against many
@@ -81,13 +84,19 @@ task_tables.floor_table()
 # ## Does the answer depend on how it is measured?
 
 # %%
-equal_compute_tables.robustness(comparison)
-
-# %%
-equal_compute_checks.step_costs(comparison)
+equal_compute_tables.robustness(comparison) + equal_compute_checks.step_costs(comparison)
 
 # %%
 equal_compute_tables.widths(comparison)
+
+# %% [markdown] tags=["second"]
+# ## The second comparison
+#
+# On connectivity, one arm with negatives had a lower error than none, but the regime failed its gate. So a second
+# comparison was declared: a budget at which the gate can pass, other seeds, other problems, and one size more.
+
+# %% tags=["second"]
+follow_up.follow_up_section(later)
 
 # %% [markdown]
 # ## What would change the answer

@@ -12,7 +12,7 @@ import pandas as pd
 from anm.analysis import tidy_tables
 from anm.analysis.budget_tables import POINTS, at_points, budget_scores, comparisons
 from anm.analysis.crossed_bootstrap import crossed_ratio
-from anm.analysis.folder import ANALYSIS, fingerprint, relabelled, visible
+from anm.analysis.folder import ANALYSIS, check_folder, fingerprint, relabelled, visible
 from anm.analysis.gate import GateResult, check_gate
 from anm.analysis.log_ratios import compare_logs
 from anm.baselines.closed_form import closed_form_table
@@ -192,6 +192,7 @@ def gather_comparison(folder: str | Path) -> ComparisonResults:
     Raises `RecordError` if there is no such folder, `ParamError` if its comparison.yaml is absent or not valid.
     """
     folder = Path(folder)
+    check_folder(folder, f"python -m anm.study run --comparison params/comparisons/{folder.resolve().name}.yaml")
     found, refused = read_records(folder)
     definition = read_comparison_file(folder / COMPARISON_FILE)
     refused = [RejectedRun(each.path, visible(each.reason)) for each in refused if ANALYSIS not in each.path.suffixes]

@@ -23,11 +23,12 @@ LONGEST_TEXT = 300  # characters of a text from a record that a page displays
 
 
 def gather(folder: str | Path, plan: Sequence[str] = STRATEGIES) -> StudyResults:
-    """The results of a folder of executed notebooks. Raises `RecordError` if there is no such folder.
+    """The results of a folder of executed notebooks. Raises `RecordError`, saying what to run, without such a folder.
 
     Texts of records are made safe to display (`visible`).
     """
     folder = Path(folder)
+    check_folder(folder, f"python -m anm.study run --study {folder.resolve().name}")
     scores, refused = collect_runs(folder)
     refused = [RejectedRun(r.path, visible(r.reason)) for r in refused if ANALYSIS not in r.path.suffixes]
     feed_forward, unread = read_feed_forward_files(folder)
@@ -51,6 +52,12 @@ def gather(folder: str | Path, plan: Sequence[str] = STRATEGIES) -> StudyResults
     scores = scores.assign(strategy=scores["run"].map(labels).astype(order), energy=scores["run"].map(energies))
     feed_forward = {name: visible(record) for name, record in feed_forward.items()}
     return StudyResults(tuple(plan), records, tuple(refused), scores, sweep, paths, feed_forward, fingerprints)
+
+
+def check_folder(folder: Path, command: str) -> None:
+    """Raises `RecordError` without such a folder, naming the command that fills it."""
+    if not folder.is_dir():
+        raise RecordError(f"no such folder; executed notebooks fill it: {command}", folder)
 
 
 def fingerprint(record: dict) -> str:

@@ -30,13 +30,18 @@ def build_report(
 
 
 def build_comparison_report(
-    folder: str | Path, output: str | Path | None = None, appendix: str | Path | None = None
+    folder: str | Path,
+    output: str | Path | None = None,
+    appendix: str | Path | None = None,
+    second: str | Path | None = None,
 ) -> Path:
     """Write the report of a comparison at equal compute, as `build_report` does.
 
-    appendix: the folder of an earlier study, which the page shows last.
+    appendix: the folder of an earlier study, which the page shows last. second: the folder of a comparison that was
+    declared later, which it shows with its answer and a table.
     """
-    others = {"appendix": Path(appendix) if appendix else Path(folder) / "no-earlier-study"}
+    none = Path(folder) / "no-such-folder"
+    others = {"appendix": Path(appendix or none), "second": Path(second or none)}
     return _build(folder, output, COMPARISON_NOTEBOOK, COMPARISON_TITLE, others)
 
 

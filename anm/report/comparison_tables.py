@@ -12,7 +12,7 @@ from anm.analysis.training_time import at_equal_time, step_costs
 from anm.records.schema import SPLITS
 from anm.report.answer import outcome
 from anm.report.formatting import difference_cell, interval_cell, number, number_cell, p_cell, percent, range_text
-from anm.report.page import Html, table
+from anm.report.page import Html, paragraphs, table
 from anm.study.plan import BASELINE
 
 DECADE = 10.0  # if the seeds of none span a larger factor, strategies are also compared by geometric means
@@ -65,7 +65,12 @@ def geometric_ratios(results: StudyResults) -> Html:
             if row["n_seeds"] >= MIN_SEEDS:
                 strategy = f"{results.prefix(energy)}{name}"
                 rows.append([strategy, problems, span, ratio, number_cell(row["p"], 2), row["n_seeds"]])
-    return table("Geometric-mean ratio to none (exploratory, uncorrected)", columns, rows) if rows else Html("")
+    why = (
+        "Where the seeds of none span more than a factor of ten, the worst seeds dominate the mean. There, this table "
+        "compares geometric means. This was not declared before the runs."
+    )
+    found = table("Geometric-mean ratio to none (exploratory, uncorrected)", columns, rows)
+    return paragraphs([why]) + found if rows else Html("")
 
 
 def _wide_scores(results: StudyResults) -> Iterator[tuple[str, str, dict[str, dict[int, float]]]]:

@@ -8,12 +8,13 @@ import pandas as pd
 from anm.analysis import tidy_tables
 from anm.analysis.results import StudyResults, of
 from anm.records.schema import SPLITS
-from anm.report.formatting import number, number_cell, percent
-from anm.report.page import Html, table
+from anm.report.formatting import counted, number, number_cell, percent
+from anm.report.page import Html, html, paragraphs, table
 from anm.study.plan import BASELINE
 
 END = 0.2  # the share of training that counts as its end
 TEACHES = 0.01  # with a smaller contrastive loss, a negative has almost no gradient
+FAR, NEAR = 3, 1.5  # times the median of a strategy's seeds: far from it, and near
 LEVEL = 0.005  # an error that changes by a smaller share has levelled off
 
 
@@ -33,7 +34,27 @@ def landscape_steps(results: StudyResults) -> Html:
     first, last = int(known[0] if known else rows["steps"].min()), int(rows["steps"].max())
     caption = f"Change of the error from {first} to {last} landscape steps per level"
     splits = {f", {split}": rows[rows["split"] == split] for split in SPLITS}
-    return _by_strategy(results, splits, caption, lambda own: _change(own, "steps", first, last))
+    shown = _by_strategy(results, splits, caption, lambda own: _change(own, "steps", first, last))
+    return html("{}\n{}", shown, paragraphs(undescended_seeds(rows[rows["split"] == "same"], first), "finding"))
+
+
+def undescended_seeds(rows: pd.DataFrame, standard: int) -> list[str]:
+    """A sentence per seed that is like the others with the standard number of steps, but far above them with fewer."""
+    said = []
+    for (energy, strategy), own in rows.groupby(["energy", "strategy"], observed=True):
+        errors = own.pivot_table(index="seed", columns="steps", values="mse")
+        ratios = errors / errors.median()
+        few = [steps for steps in errors if 0 < steps < standard]
+        if standard not in errors or not few:
+            continue
+        for seed in errors.index[(ratios[few].max(axis=1) > FAR) & (ratios[standard] < NEAR)]:
+            steps = ratios.loc[seed, few].idxmax()
+            said.append(
+                f"{energy}, {strategy}: with {counted(int(steps), 'landscape step')} per level, seed {seed} has an "
+                f"error of {number(errors.loc[seed, steps])}, the median is {number(errors[steps].median())}. So few "
+                f"steps leave a part of the start (docs/sampler.md)."
+            )
+    return said
 
 
 def conditions(results: StudyResults) -> Html:

@@ -2,7 +2,8 @@
 
     python -m anm.report.readme
 
-writes them from reports/equal-compute. A test holds the texts to the records.
+writes them from reports/equal-compute, and from the second comparison if it has runs. A test holds the texts to the
+records.
 """
 
 import textwrap
@@ -12,44 +13,52 @@ from anm.analysis.declaration import check_declaration, copies_of, declaration_s
 from anm.analysis.equal_compute import ComparisonResults, gather_comparison
 from anm.report.equal_compute_answer import answer_sentences, limits, multiplier_text
 from anm.report.equal_compute_figures import write_forest
+from anm.report.follow_up import follow_up_sentence
 from anm.utils.locations import PROJECT
 
+SECOND = "connectivity"  # the comparison that was declared after the first one
 START, END = "<!-- answer: written by python -m anm.report.readme -->", "<!-- end of answer -->"
 
 
 def main(project: Path = PROJECT) -> None:
     """Write the answer into README.md and the forest plot into docs/equal-compute.png."""
-    results = gather_comparison(project / "reports" / "equal-compute")
+    results, second = (gather_comparison(project / "reports" / name) for name in ("equal-compute", SECOND))
     readme = project / "README.md"
-    readme.write_text(with_answer(readme.read_text(), answer_block(results)))
-    (project / "reports" / "SUMMARY.md").write_text(summary(results))
+    readme.write_text(with_answer(readme.read_text(), answer_block(results, second)))
+    (project / "reports" / "SUMMARY.md").write_text(summary(results, second))
     write_forest(results, project / "docs" / "equal-compute.png")
 
 
-def answer_block(results: ComparisonResults) -> str:
-    """The sentences of the answer as a list, then their limits, in Markdown."""
+def answer_block(results: ComparisonResults, second: ComparisonResults) -> str:
+    """The sentences of the answer as a list, their limits, and the second comparison, in Markdown."""
     sentences = [wrapped(sentence, "- ", "  ") for sentence in answer_sentences(results)]
-    return "\n".join([*sentences, "", wrapped(limits(results))])
+    return "\n".join([*sentences, "", wrapped(limits(results)), "", wrapped(follow_up_sentence(second))])
 
 
-def summary(results: ComparisonResults) -> str:
+def summary(results: ComparisonResults, second: ComparisonResults) -> str:
     """The report in short, in Markdown: answer, picture, every declared comparison, gates, declaration."""
-    folder = results.definition.name
-    declared = check_declaration(declared_files(folder), results.records, copies_of(folder, results.folder))
     parts = [
         "# Do mined negatives help at equal compute?",
-        answer_block(results),
+        answer_block(results, second),
         "![Error ratio to none with its interval and the compute multiplier](../docs/equal-compute.png)",
         wrapped(
             "Error over that of `none` after the same compute, with its 95 % interval; in brackets the compute "
             "multiplier. **Bold**: significant after Holm's correction. Everything else is in summary.html, which "
             "is one file: download it and open it in a browser."
         ),
-        comparison_table(results),
-        "\n".join(f"- {regime}: {gate_text(results, regime)}" for regime in results.regimes),
-        wrapped(" ".join(declaration_sentences(declared))),
+        *details(results),
+        "## The second comparison",
+        *details(second),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def details(results: ComparisonResults) -> list[str]:
+    """Every declared comparison, the gates, and the declaration."""
+    name = results.definition.name
+    declared = check_declaration(declared_files(name), results.records, copies_of(name, results.folder))
+    gates = "\n".join(f"- {regime}: {gate_text(results, regime)}" for regime in results.regimes)
+    return [comparison_table(results), gates, wrapped(" ".join(declaration_sentences(declared)))]
 
 
 def comparison_table(results: ComparisonResults) -> str:

@@ -112,7 +112,7 @@ def test_errors_per_problem_survive_the_cut_of_long_texts(tmp_path):
 
 
 def test_a_folder_without_a_comparison_is_an_error(tmp_path):
-    with pytest.raises(RecordError, match="no such folder"):
+    with pytest.raises(RecordError, match="no such folder.*run --comparison params/comparisons/nowhere.yaml"):
         gather_comparison(tmp_path / "nowhere")
     with pytest.raises(ParamError, match="comparison.yaml"):
         gather_comparison(tmp_path)

@@ -1,9 +1,11 @@
 """A folder of executed notebooks as results."""
 
+import pytest
 from records import make_record, write_notebook
 from studies import write_study
 
 from anm.analysis.folder import gather
+from anm.records.schema import RecordError
 from anm.report.answer import verdict
 
 
@@ -38,3 +40,8 @@ def test_one_name_with_two_codes_is_two_strategies(tmp_path):
         write_notebook(tmp_path / f"{place}.ipynb", record)
     names = set(gather(tmp_path).scores["strategy"])
     assert names == {"mine:greedy (code of mine:greedy aaaaaaaa)", "mine:greedy (code of mine:greedy bbbbbbbb)"}
+
+
+def test_a_missing_folder_is_an_error_that_says_what_to_run(tmp_path):
+    with pytest.raises(RecordError, match="mine: no such folder.*python -m anm.study run --study mine"):
+        gather(tmp_path / "mine")

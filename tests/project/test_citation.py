@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import anm
+from anm.report.page_head import AUTHOR
 
 ROOT = Path(__file__).resolve().parents[2]
 CFF = yaml.safe_load((ROOT / "CITATION.cff").read_text())
@@ -49,6 +50,10 @@ def test_the_file_follows_its_schema(name):
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[name], str(ROOT / name)]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_author_on_top_of_a_page_is_the_one_to_cite():
+    assert [author["name"] for author in CFF["authors"]] == [AUTHOR]
 
 
 def test_the_deposit_has_the_form_that_zenodo_takes():

@@ -1,4 +1,4 @@
-"""The comparison on record: declared before its runs, unchanged since, and shown by the committed page."""
+"""The comparisons on record: declared before their runs, unchanged since, and shown by the committed pages."""
 
 import re
 import shutil
@@ -12,16 +12,17 @@ from anm.report import build_comparison_report, gather_comparison
 from anm.utils.git import run_git
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
-RUNS, PAGE = REPORTS / "equal-compute", REPORTS / "summary.html"
+FIRST, SECOND = "equal-compute", "connectivity"
+PAGES = {FIRST: REPORTS / "summary.html", SECOND: REPORTS / SECOND / "summary.html"}
 pytestmark = pytest.mark.skipif(
     run_git(REPORTS, "rev-parse", "--is-shallow-repository") != "false",
     reason="this clone has no history, which tells when the comparison was declared",
 )
 
 
-@pytest.fixture(scope="module")
-def results():
-    return gather_comparison(RUNS)
+@pytest.fixture(scope="module", params=PAGES)
+def results(request):
+    return gather_comparison(REPORTS / request.param)
 
 
 def says(page: Path) -> str:
@@ -31,7 +32,8 @@ def says(page: Path) -> str:
 
 
 def test_the_runs_are_younger_than_the_declaration_which_did_not_change(results):
-    found = check_declaration(declared_files(RUNS.name), results.records, copies_of(RUNS.name, RUNS))
+    name = results.definition.name
+    found = check_declaration(declared_files(name), results.records, copies_of(name, results.folder))
     assert found.holds, found
 
 
@@ -39,17 +41,20 @@ def test_every_run_was_made_with_committed_code_and_the_page_names_those_that_ar
     assert not results.refused
     for run, record in results.records.items():
         assert record["provenance"]["git_dirty"] is False, run
-    assert ("incomplete run" in says(PAGE)) == bool(results.missing)
+    assert ("incomplete run" in says(PAGES[results.definition.name])) == bool(results.missing)
 
 
 def test_the_page_is_of_these_records_and_no_others(results):
-    soup = BeautifulSoup(PAGE.read_text(), "html.parser")
+    soup = BeautifulSoup(PAGES[results.definition.name].read_text(), "html.parser")
     shown = {cell["title"] for cell in soup.find_all("td", title=re.compile("^[0-9a-f]{64}$"))}
     assert shown == set(results.fingerprints.values())
 
 
-def test_the_committed_notebooks_make_the_committed_page(tmp_path):
-    for name in (RUNS.name, "cpu"):
-        shutil.copytree(REPORTS / name, tmp_path / name)
-    made = build_comparison_report(tmp_path / RUNS.name, tmp_path / "summary.html", tmp_path / "cpu")
-    assert says(made) == says(PAGE) and PAGE.stat().st_size < 2_000_000
+@pytest.mark.parametrize("name", PAGES)
+def test_the_committed_notebooks_make_the_committed_page(name, tmp_path):
+    for folder in (FIRST, SECOND, "cpu"):
+        shutil.copytree(REPORTS / folder, tmp_path / folder)
+    others = [tmp_path / "cpu", tmp_path / SECOND] if name == FIRST else []
+    page = PAGES[name]
+    made = build_comparison_report(tmp_path / name, tmp_path / page.relative_to(REPORTS), *others)
+    assert says(made) == says(page) and page.stat().st_size < 2_000_000

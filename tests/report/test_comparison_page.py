@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from comparisons import write_comparison
+from comparisons import REGIMES, write_comparison
 from studies import write_study
 
 from anm.records.collect import RecordError
@@ -19,6 +19,7 @@ from anm.report import (
     equal_compute_tables,
     gather_comparison,
 )
+from anm.report.follow_up import follow_up_sentence
 from anm.report.page import Html
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -32,12 +33,14 @@ def folder(tmp_path_factory):
     reports = tmp_path_factory.mktemp("reports")
     write_comparison(reports / "equal", FACTORS, levels={"inverse-6": 0.029})
     write_study(reports / "cpu", change=0.05)
+    later = write_comparison(reports / "later", {"random": 0.5}, {"inverse-4": REGIMES["inverse-4"]})
+    build_comparison_report(later.folder)
     return reports
 
 
 @pytest.fixture(scope="module")
 def page(folder):
-    return build_comparison_report(folder / "equal", folder / "summary.html", folder / "cpu")
+    return build_comparison_report(folder / "equal", folder / "summary.html", folder / "cpu", folder / "later")
 
 
 def test_the_page_has_the_answer_and_no_claim_on_a_failed_regime(page, folder):
@@ -55,9 +58,15 @@ def test_the_page_links_its_notebooks_and_the_earlier_study_is_an_appendix(page,
     assert "exploratory, at equal steps" in page.read_text()
 
 
-def test_without_an_earlier_study_there_is_no_appendix(folder, tmp_path):
+def test_the_page_shows_the_comparison_that_was_declared_later_and_links_its_page(page, folder):
+    text = BeautifulSoup(page.read_text(), "html.parser").get_text(" ", strip=True)
+    assert follow_up_sentence(gather_comparison(folder / "later")) in text and "The second comparison" in text
+    assert 'href="./later/summary.html"' in page.read_text()
+
+
+def test_without_other_studies_there_is_no_appendix_and_no_second_comparison(folder, tmp_path):
     alone = build_comparison_report(folder / "equal", tmp_path / "alone.html")
-    assert "Appendix" not in alone.read_text() and "One right answer" not in alone.read_text()
+    assert not any(text in alone.read_text() for text in ("Appendix", "One right answer", "second comparison"))
 
 
 def test_a_missing_folder_is_named(tmp_path):

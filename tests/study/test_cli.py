@@ -150,13 +150,16 @@ def test_the_report_of_a_comparison_is_the_front_page_and_prints_the_verdict(tmp
     monkeypatch.setattr(anm.report, "comparison_verdict", lambda results: "the verdict")
     monkeypatch.setattr(anm.report, "write_forest", lambda results, path: path)
     regime = "{task: inverse, n: 4, budget_steps: 9}"
-    for name, page in (("equal-compute", "summary.html"), ("other", "other/summary.html")):
+    for name, page, others in (
+        ("equal-compute", "summary.html", ("cpu", "connectivity")),
+        ("other", "other/summary.html", ()),
+    ):
         file = tmp_path / f"{name}.yaml"
         file.write_text(f"regimes: {{a: {regime}}}\narms: {{none: {{}}, random: {{}}}}\n")
         reports, figure = tmp_path / "reports", tmp_path / "forest.png"
         options = ["--comparison", str(file), "--reports", str(reports), "--figure", str(figure)]
         assert cli.main(["report", *options]) == 0
-        assert asked.pop() == (reports / name, reports / page, reports / "cpu")
+        assert asked.pop() == (reports / name, reports / page, *(reports / other for other in others))
         printed = capsys.readouterr().out.splitlines()
         assert printed[0] == "anm: runs that the report lacks: a--none, a--random"
         assert printed[1:] == ["the verdict", str(figure), str(reports / page)]
