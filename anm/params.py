@@ -33,7 +33,7 @@ from anm.utils.parsing import (
 
 # Settings that do not change the trained weights: a run may resume, or be evaluated again, with other values of them.
 NOT_IN_RUN_ID = {"checkpoint_dir", "resume", "device", "test_problems", "test_set", "evaluation"}
-
+UNUSED_STEPS = 500  # the value of train_steps where budget_steps replaces it
 # Names that other code gives to our settings, used for the hint after an unknown name
 ALIASES = dict(rank="n", dim="n", lr="learning_rate", epochs="train_steps", timesteps="noise_levels", gpu="device")
 
@@ -92,14 +92,14 @@ class RunParams(BaseModel):
     width: bounded_int(1, 65_536) = 512  # of the hidden layers of mlp
     completion_rank: bounded_int(1, 512) = 10  # of the matrices of task completion, before noise
     noise_levels: bounded_int(1, 1000) = 10  # T, the number of noise levels of the diffusion
-    train_steps: bounded_int(1, 100_000_000) = 500  # optimiser steps, unless budget_steps is given
+    train_steps: bounded_int(1, 100_000_000) = 2500  # optimiser steps, unless budget_steps is given
     budget_steps: bounded_int(0, 100_000_000) = 0  # train for the compute of so many steps of `none`; 0: train_steps
     budget_points: parsed(format_fractions) = "1"  # shares of the training at whose compute the run is also scored
     batch_size: bounded_int(1, 1_000_000) = 64  # fresh problems per step and seed
     learning_rate: bounded_float(0, 1, above=True) = 1e-3  # of Adam; the largest one, if it changes
     schedule: one_of("constant", "cosine", "wsd") = "constant"  # of the learning rate; wsd: warm-up, stable, decay
     least_noise: bounded_float(0, 1) = 1.0  # a row's denoising noise is scaled by a number uniform from this to 1
-    seeds: parsed(format_seeds) = "0-2"  # trained together as one stack: "0-9", "0,3,5" or one integer
+    seeds: parsed(format_seeds) = "0"  # trained together as one stack: "0-9", "0,3,5" or one integer
     mining_opt_steps: bounded_int(0, 1000) = 2  # landscape steps of a strategy that searches the energy
     mining_noise_scale: bounded_float(0, 1000) = 3.0  # noise where that search starts, in multiples of its level's
     contrastive_weight: bounded_float(0, 1000) = 0.5  # of the loss of negatives; the denoising loss has weight 1
@@ -135,6 +135,8 @@ class RunParams(BaseModel):
             super().__init__(**settings)
         except ValidationError as error:
             raise ParamError("; ".join(format_error(details) for details in error.errors())) from None
+        if self.budget_steps:  # train_steps has no effect: runs that differ in it alone are one run
+            self.__dict__["train_steps"] = UNUSED_STEPS
         if self.mining_level_range[1] >= self.noise_levels:
             levels = f"0-{self.noise_levels - 1}"
             raise ParamError(f"mining_levels = {self.mining_levels!r}: must be within the noise levels, {levels}")

@@ -94,7 +94,8 @@ def remove_figures(path: Path) -> None:
     notebook = json.loads(path.read_text())
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            cell["source"] = [line for line in cell["source"] if "run_figures" not in line]
+            lines = [line.replace(", watch=run_figures.LiveCurve()", "") for line in cell["source"]]
+            cell["source"] = [line for line in lines if "run_figures" not in line and "run_words" not in line]
     assert "run_figures" not in (text := json.dumps(notebook)) and "anm.evaluate" in text
     path.write_text(text)
 

@@ -425,3 +425,9 @@ def test_a_yaml_file(tmp_path):
     assert RunParams(**load_yaml(path)) == RunParams(learning_rate=1e-4, seeds="0-9", resume=False, n=20)
     with pytest.raises(ParamError, match="absent.yaml: cannot be read"):
         load_yaml(tmp_path / "absent.yaml")
+
+
+def test_with_a_budget_the_number_of_steps_makes_no_other_run():
+    one, other = (RunParams(budget_steps=10, train_steps=steps) for steps in (20, 30))
+    assert one == other and one.run_id() == other.run_id()
+    assert RunParams(train_steps=20).run_id() != RunParams(train_steps=30).run_id()

@@ -25,15 +25,12 @@ def follow_up_sentence(results: ComparisonResults) -> str:
 
 
 def arm_text(results: ComparisonResults, arm: str) -> str:
-    """One arm: its outcome by regime, with ratio and multiplier; empty without a claim."""
-    rows = claims(results, [arm]).to_dict("records")
-    found = [f"{row['outcome']} in {row['regime']} ({size_text(row)})" for row in rows]
-    return f"{arm} {', '.join(found)}" if found else ""
-
-
-def size_text(row: dict) -> str:
-    """The change of the error and the compute multiplier of one comparison."""
-    return f"{percent(row['ratio'] - 1)}, multiplier {multiplier_text(row)}"
+    """One arm: its regimes by outcome, lower errors with change and multiplier; empty without a claim."""
+    found: dict[str, list[str]] = {}
+    for row in claims(results, [arm]).to_dict("records"):
+        size = f" ({percent(row['ratio'] - 1)}, multiplier {multiplier_text(row)})" * (row["outcome"] == "lower")
+        found.setdefault(row["outcome"], []).append(f"{row['regime']}{size}")
+    return f"{arm} {', '.join(f'{outcome} in {listed(where)}' for outcome, where in found.items())}" if found else ""
 
 
 def gather_follow_up(folder: str | Path) -> ComparisonResults | None:

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
+from IPython.display import Markdown, display
 from torch import Tensor
 
 from anm.baselines.closed_form import closed_form_table
@@ -111,7 +112,7 @@ def negatives(solver: Solver):
 
 
 def learning_curve(solver: Solver, ax=None):
-    """The error over training steps, one line a seed, with the reference lines. Returns its axes."""
+    """The error over training steps, one line per seed, with the reference lines. Returns its axes."""
     ax = ax or plt.subplots(figsize=(7, 3.6), layout="constrained")[1]
     steps = pd.Index(solver.history["mse_step"], name="training step")
     seeds = [f"seed {seed}" for seed in solver.params.seed_list]
@@ -119,6 +120,22 @@ def learning_curve(solver: Solver, ax=None):
     task = solver.params.task_object()
     ax.set(yscale="log", ylabel=f"{task.score}, same")
     return reference_lines(ax, reference_errors(task, solver.params.n)["same"].to_dict())
+
+
+class LiveCurve:
+    """The learning curve of a training, drawn again in place at each of its points.
+
+    Use: `anm.train(params, watch=LiveCurve())`. An executed notebook keeps the last drawing.
+    """
+
+    def __init__(self):
+        self.handle = display(Markdown("*The learning curve appears here.*"), display_id=True)
+
+    def __call__(self, solver: Solver) -> None:
+        figure = learning_curve(solver).figure
+        if self.handle:  # None outside IPython
+            self.handle.update(figure)
+        plt.close(figure)
 
 
 def reference_errors(task: Task, n: int) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The training loop: one stack of seeds, with metrics, validation and checkpoints that resume."""
 
 import time
+from collections.abc import Callable
 
 from anm.params import RunParams
 from anm.solvers.errors import mse_per_seed, solve_errors
@@ -17,19 +18,30 @@ from anm.training.timer import StepTimer, seconds_per_step
 from anm.utils.device import keep_memory, precision
 from anm.utils.git import git_state
 from anm.utils.locations import shipped_energies
+from anm.utils.progress_line import LinePrinter, ProgressLine
 from anm.utils.signals import Interrupted, StopSignal
 
 VALIDATIONS, VALIDATION_PROBLEMS = 8, 100  # points of the learning curve; problems per point
 CHECKPOINT_SECONDS = 60.0
+Watch = Callable[[Solver], None]
 
 
-def train(params: RunParams, log=print, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> Solver:
+def train(
+    params: RunParams,
+    log: Callable[[str], None] | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    watch: Watch | None = None,
+) -> Solver:
     """Train one stack of seeds; returns the solver with its averaged weights.
 
     With `params.resume` it continues from the newest checkpoint of the same run; the result is the same as without
-    interruption. `log` receives the lines of progress. Raises `ParamError` and `CheckpointError` before any work,
-    `TrainingError` when a loss is not finite, `Interrupted` after a signal, with a checkpoint written.
+    interruption. `log` receives the lines of progress (default: they are printed). `watch` is called at each point of
+    the learning curve. Raises `ParamError` and `CheckpointError` before any work, `TrainingError` when a loss is not
+    finite, `Interrupted` after a signal, with a checkpoint written.
     """
+    if log is None:
+        with LinePrinter() as printer:
+            return train(params, printer, checkpoint_seconds, watch)
     # Validate
     params.check_machine()
     device = params.torch_device()
@@ -56,7 +68,7 @@ def train(params: RunParams, log=print, checkpoint_seconds: float = CHECKPOINT_S
             log(f"resumed at step {state.step} of {state.steps}")
 
         # Loop
-        run_loop(state, compute.points, log, checkpoint_seconds)
+        run_loop(state, compute.points, log, checkpoint_seconds, watch)
     return state.solver()
 
 
@@ -74,7 +86,9 @@ def warn_about_bound(params: RunParams, log) -> None:
             )
 
 
-def run_loop(state: TrainingState, points: tuple[int, ...], log, checkpoint_seconds: float) -> None:
+def run_loop(
+    state: TrainingState, points: tuple[int, ...], log, checkpoint_seconds: float, watch: Watch | None
+) -> None:
     """Take the remaining steps; log, validate and save checkpoints at intervals; keep the weights of each point."""
     params, metrics = state.params, state.metrics
     validate_every = max(1, state.steps // VALIDATIONS)
@@ -98,11 +112,13 @@ def run_loop(state: TrainingState, points: tuple[int, ...], log, checkpoint_seco
                 with timer.paused():
                     state.check_finite()
                     timer.close_window(metrics.steps_in_window(state.step))
-                    log(progress(state, metrics.close_window(state.step)))
+                    log(ProgressLine(progress(state, metrics.close_window(state.step))))
             last = state.step == state.steps
             if last or state.step % validate_every == 0:
                 with timer.paused():
                     validate(state)
+                    if watch:
+                        watch(state.solver())
                     if metrics.last_is_best():
                         checkpoints.save_best(params, state.step, state.checkpoint())
             if last or stop.received or time.monotonic() - saved_at > checkpoint_seconds:
