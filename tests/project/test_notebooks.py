@@ -43,7 +43,7 @@ def test_a_run_from_another_folder_has_its_figures_its_log_and_a_record(tmp_path
     kinds = [{kind for output in cell["outputs"] for kind in output.get("data", {})} for cell in cells]
     assert sum("image/png" in kind for kind in kinds) == 5  # problem, negatives twice, learning, answers
     (train,) = [cell for cell in cells if "anm.train(" in "".join(cell["source"])]
-    training = "".join("".join(output["text"]) for output in train["outputs"])
+    training = "".join("".join(output.get("text", "")) for output in train["outputs"])
     for said in ("strategy adversarial", "step 4/4", "denoise", "contrast", "E+", "E-", "accepted", "distance"):
         assert said in training
 
