@@ -17,20 +17,25 @@ def follow_up_sentence(results: ComparisonResults) -> str:
     if not results.passed:
         return f"A second comparison, declared after the first one: {answer_sentences(results)[0]}"
     seeds = format_range(len(results.definition.params(regime, BASELINE).seed_list) for regime in results.passed)
-    found = "; ".join(filter(None, (arm_text(results, arm) for arm in results.arms)))
+    arms: dict[str, list[str]] = {}
+    for arm in results.arms:
+        arms.setdefault(outcomes_text(results, arm), []).append(arm)
+    found = "; ".join(f"{listed(group)} {outcomes}" for outcomes, group in arms.items() if outcomes)
     return (
         f"A second comparison, declared after the first one ({listed(results.passed)}, {seeds} new seeds), found these "
         f"errors against denoising alone: {found}."
     )
 
 
-def arm_text(results: ComparisonResults, arm: str) -> str:
-    """One arm: its regimes by outcome, lower errors with change and multiplier; empty without a claim."""
+def outcomes_text(results: ComparisonResults, arm: str) -> str:
+    """An arm's regimes by outcome, a lower error with its change and multiplier; empty without a claim."""
     found: dict[str, list[str]] = {}
     for row in claims(results, [arm]).to_dict("records"):
         size = f" ({percent(row['ratio'] - 1)}, multiplier {multiplier_text(row)})" * (row["outcome"] == "lower")
         found.setdefault(row["outcome"], []).append(f"{row['regime']}{size}")
-    return f"{arm} {', '.join(f'{outcome} in {listed(where)}' for outcome, where in found.items())}" if found else ""
+    if len(found) == 1 and "lower" not in found and len(results.passed) == 2:
+        return f"{next(iter(found))} in both"
+    return ", ".join(f"{outcome} in {listed(where)}" for outcome, where in found.items())
 
 
 def gather_follow_up(folder: str | Path) -> ComparisonResults | None:
