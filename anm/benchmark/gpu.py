@@ -18,7 +18,7 @@ from anm.benchmark import gpu_stages, gpu_training
 from anm.benchmark.gpu_scale import ON_CPU, ON_GPU, STUDY_STRATEGIES, Scale
 from anm.benchmark.gpu_tables import markdown
 from anm.benchmark.staged_run import StagedRun
-from anm.params import ParamError, check_writable
+from anm.params import ParamError, RunParams, check_writable
 from anm.records.provenance import machine
 from anm.utils.device import keep_memory
 from anm.utils.git import git_state
@@ -44,6 +44,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0, help="the most that all stages may take together")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), metavar="STAGE", help=f"of: {', '.join(STAGES)}")
     parser.add_argument("--strategies", nargs="+", default=list(STUDY_STRATEGIES), help="of the study, one at a time")
+    what = "one parameter of the full study, where time is too short for all of it: -p seeds 0-1"
+    parser.add_argument(
+        "-p", dest="settings", nargs=2, metavar=("NAME", "VALUE"), action="append", default=[], help=what
+    )
     return parser.parse_args(arguments)
 
 
@@ -60,13 +64,15 @@ def check_arguments(asked: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None, scale: Scale | None = None) -> int:
     """Do the stages; exit code 0 if none failed, 1 otherwise, 2 on bad arguments. `scale`: other sizes, for a test."""
     asked = parse_arguments(arguments)
+    on_gpu = torch.cuda.is_available()
+    scale = scale or (ON_GPU if on_gpu else ON_CPU)
+    scale = replace(scale, strategies=tuple(asked.strategies), full=scale.full | dict(asked.settings))
     try:
         check_arguments(asked)
+        RunParams(**scale.common | scale.full)
     except ParamError as error:
         print(f"gpu: {error}", file=sys.stderr)
         return 2
-    on_gpu = torch.cuda.is_available()
-    scale = replace(scale or (ON_GPU if on_gpu else ON_CPU), strategies=tuple(asked.strategies))
     if not on_gpu:
         print("gpu: this machine has no CUDA GPU; every stage does its CPU part at a tiny scale", flush=True)
     keep_memory()

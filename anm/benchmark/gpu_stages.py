@@ -23,7 +23,7 @@ from anm.evaluation.scores import evaluate
 from anm.params import ParamError, RunParams
 from anm.records.schema import plain
 from anm.registry import CHOICES
-from anm.tasks.inverse import problem_from, spd_inverse
+from anm.tasks.inverse import problem_from, spd_inverse, swept
 from anm.training.state import TrainingState
 from anm.training.step import draw_batch, training_step
 from anm.utils.device import precision
@@ -78,7 +78,10 @@ def first_step(run: StagedRun, scale: Scale) -> Iterator[dict]:
         caches = {"TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor", "TRITON_CACHE_DIR": f"{cache}/triton"}
         command, started = [sys.executable, "-c", FIRST_STEP, json.dumps(settings)], time.perf_counter()
         how = {"env": os.environ | caches, "cwd": PROJECT, "capture_output": True, "text": True}
-        done = subprocess.run(command, timeout=max(1.0, run.left()), **how)
+        try:
+            done = subprocess.run(command, timeout=max(1.0, run.left()), **how)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"no step in {error.timeout:.0f} s; give it more with --minutes") from None
     if done.returncode:
         raise RuntimeError(done.stderr.strip().rpartition("\n")[2])
     yield {"seconds": time.perf_counter() - started}
@@ -93,7 +96,8 @@ def serial_parts(run: StagedRun, scale: Scale) -> Iterator[dict]:
     replayed_parts = {
         "draw of a batch": lambda: draw_batch(state),
         "random numbers": lambda: (streams.uniform("problems", *shape), streams.normal("noise", *shape)),
-        "inverse by sweep": lambda: spd_inverse(A),
+        "inverse": lambda: spd_inverse(A),
+        "inverse by sweep, one launch an operation": lambda: swept(A),
     }
     launched = {
         "inverse by torch.linalg.inv_ex": lambda: torch.linalg.inv_ex(A)[0],

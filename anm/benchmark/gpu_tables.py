@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 TEN, ONE = 10, 1  # seeds
+FULL = {"seeds": 10, "steps": 100_000}  # of a run of the full study; a shorter one tells nothing about its time
 
 
 def markdown(about: dict, stages: dict[str, dict]) -> str:
@@ -38,7 +39,7 @@ def cell(value) -> str:
 def targets(stages: dict[str, dict]) -> list[dict]:
     """What a GPU must reach, what was found, and whether that is enough; empty cells where it was not measured."""
     rows = {name: [row for row in entry["rows"] if "skipped" not in row] for name, entry in stages.items()}
-    full = {row["strategy"]: row["seconds"] for row in rows.get("full", []) if "seconds" in row}
+    full = {row["strategy"]: row["seconds"] for row in rows.get("full", []) if FULL.items() <= row.items()}
     complete = full if len(full) == 3 else {}
     steps = [row for row in rows.get("steps", []) if row["precision"] == "tf32" and row["mode"] == "graph"]
     stacks = {seeds: {row["strategy"]: row for row in steps if row["seeds"] == seeds} for seeds in (TEN, ONE)}

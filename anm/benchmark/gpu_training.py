@@ -39,7 +39,12 @@ def trained(run: StagedRun, name: str, params: RunParams) -> dict:
     A run whose record is there already is not repeated. Raises `Interrupted` if the time is over before it ends; the
     next call with the same checkpoints continues it.
     """
-    row = {"run": name, "strategy": params.strategy, "seeds": len(params.seed_list)}
+    row = {
+        "run": name,
+        "strategy": params.strategy,
+        "seeds": len(params.seed_list),
+        "steps": training_compute(params).steps,
+    }
     if there := run.record_of(name, params):
         return row | from_record(there) | {"kept": True}
     try:

@@ -1,5 +1,9 @@
 """Matrix inversion: symmetric positive definite problems A and their inverses X."""
 
+import importlib.util
+from functools import cache
+from types import ModuleType
+
 import numpy as np
 import torch
 from einops import rearrange
@@ -72,10 +76,22 @@ def problem_from(R: Tensor, offset: float) -> Tensor:
 
 
 def spd_inverse(A: Tensor) -> Tensor:
-    """The inverse of symmetric positive definite A (..., n, n), by sweeping every pivot of -A.
+    """The inverse of symmetric positive definite A (..., n, n); no pivoting, which such matrices do not need."""
+    kernel = gpu_kernel() if A.is_cuda else None
+    return kernel.swept_in_registers(A) if kernel and A.shape[-1] <= kernel.LARGEST_N else swept(A)
 
-    Such matrices need no pivoting. All are swept at once, which is faster than a Cholesky factor of each and as
-    accurate. Source: Goodnight 1979, A tutorial on the SWEEP operator.
+
+@cache
+def gpu_kernel() -> ModuleType | None:
+    """The module with the kernel for GPUs; None without Triton."""
+    return importlib.import_module("anm.tasks.inverse_kernel") if importlib.util.find_spec("triton") else None
+
+
+def swept(A: Tensor) -> Tensor:
+    """The inverse of each A by sweeping every pivot of -A.
+
+    All are swept at once, which is faster on a CPU than a Cholesky factor of each, and as accurate. Source: Goodnight
+    1979, A tutorial on the SWEEP operator.
     """
     M = A.new_empty(*A.shape[-2:], A.shape[:-2].numel())
     torch.neg(rearrange(A.flatten(0, -3), "rows i j -> i j rows"), out=M)

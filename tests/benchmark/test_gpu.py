@@ -73,6 +73,13 @@ def test_a_second_call_trains_only_what_is_missing(found, capsys):
     assert [row.get("kept", False) for row in rows] == [True, False] and rows[0]["mse_same"] > 0
 
 
+def test_a_shorter_full_study(tmp_path, capsys):
+    asked = ["--out", str(tmp_path), "--stages", "full", "--strategies", "none", "-p", "train_steps", "8"]
+    assert gpu.main(asked, replace(SCALE, checkpoint_dir=str(tmp_path / "checkpoints"))) == 0
+    (row,) = json.loads((tmp_path / "gpu.json").read_text())["stages"]["full"]["rows"]
+    assert row["steps"] == 8 and row["mse_same"] > 0
+
+
 def test_a_failed_stage_is_told_by_the_exit_code_and_the_others_are_done(tmp_path, monkeypatch, capsys):
     def failing(run, scale):
         raise RuntimeError("out of memory")
@@ -90,6 +97,7 @@ def test_a_failed_stage_is_told_by_the_exit_code_and_the_others_are_done(tmp_pat
     [
         (["--stages", "step"], "--stages step: there is no such stage. Did you mean 'steps'?"),
         (["--minutes", "0"], "--minutes 0: must be above 0"),
+        (["-p", "seds", "0-1"], "seds = '0-1': there is no such parameter. Did you mean 'seeds'?"),
         (["--out", "/proc/none"], "must be a folder that can be written to"),
     ],
 )

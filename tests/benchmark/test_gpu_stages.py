@@ -69,6 +69,12 @@ def test_a_first_step_that_fails_gives_its_reason(run):
         next(first_step(run, replace(TINY, step={"n": 1000})))
 
 
+def test_a_first_step_that_takes_too_long_says_so(run, monkeypatch):
+    monkeypatch.setattr(run, "left", lambda: 0.0)
+    with pytest.raises(TimeoutError, match="no step in 1 s"):
+        next(first_step(run, TINY))
+
+
 def test_serial_parts_are_timed_and_one_that_fails_leaves_the_others(run, monkeypatch):
     def broken(*arguments, **options):
         raise RuntimeError("no such kernel\nsecond line")
@@ -76,7 +82,7 @@ def test_serial_parts_are_timed_and_one_that_fails_leaves_the_others(run, monkey
     monkeypatch.setattr(torch.linalg, "inv_ex", broken)
     rows = {row["part"]: row for row in serial_parts(run, TINY)}
     assert rows.pop("inverse by torch.linalg.inv_ex")["skipped"] == "no such kernel second line"
-    assert len(rows) == 4 and all(row["ms"] > 0 for row in rows.values())
+    assert len(rows) == 5 and all(row["ms"] > 0 for row in rows.values())
 
 
 def test_an_action_on_a_cpu_is_itself():

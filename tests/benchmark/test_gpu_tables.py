@@ -1,6 +1,6 @@
 """The page of results: targets by hand, tables with every name."""
 
-from anm.benchmark.gpu_tables import markdown, table, targets
+from anm.benchmark.gpu_tables import FULL, markdown, table, targets
 
 STEP = {"mode": "graph", "precision": "tf32", "strategy": "none", "seeds": 10, "step_ms": 4.0, "fraction_of_floor": 0.4}
 STAGES = {
@@ -16,7 +16,7 @@ STAGES = {
         ]
     },
     "pilot": {"rows": [{"run": "a", "mse_same": 0.1}, {"log_ratio": -0.002}, {"log_ratio": 0.001}]},
-    "full": {"rows": [{"strategy": name, "seconds": 250.0} for name in ("none", "random", "adversarial")]},
+    "full": {"rows": [FULL | {"strategy": name, "seconds": 250.0} for name in ("none", "random", "adversarial")]},
 }
 
 
@@ -36,6 +36,8 @@ def test_what_was_not_measured_has_no_verdict():
     assert all(row["found"] is None and row["reached"] is None for row in targets({}))
     two = {"full": {"rows": STAGES["full"]["rows"][:2]}}
     assert targets(two)[0]["found"] is None  # a study without one of its strategies is no study
+    short = {"full": {"rows": [row | {"steps": 50_000} for row in STAGES["full"]["rows"]]}}
+    assert targets(short)[0]["found"] is None
 
 
 def test_a_table_has_every_name_and_no_nested_value():

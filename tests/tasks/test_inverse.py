@@ -52,12 +52,28 @@ def test_drawn_problems_are_symmetric_positive_and_inverted_to_rounding(n, offse
     R = torch.rand(2, 50, n, n, generator=torch.Generator().manual_seed(n)) * 2 - 1
     A, x0 = draw_problems(R, offset)
     assert A.dtype == x0.dtype == torch.float32 and A.shape == x0.shape == R.shape
+    assert torch.equal(A, A.mT)
+    assert_inverted_to_rounding(A, x0, offset)
+
+
+def assert_inverted_to_rounding(A, x0, offset):
     exact = A.double().numpy()
     eigenvalues = np.linalg.eigvalsh(exact)
-    assert eigenvalues.min() > 0.9 * offset and torch.equal(A, A.mT)
-    error = np.linalg.norm(x0.double().numpy() - np.linalg.inv(exact), 2, axis=(-2, -1))
+    assert eigenvalues.min() > 0.9 * offset
+    n, error = A.shape[-1], np.linalg.norm(x0.double().numpy() - np.linalg.inv(exact), 2, axis=(-2, -1))
     # backward stable: relative error of the inverse within a few units of rounding times the condition number
     assert np.all(error * eigenvalues[..., 0] <= 10 * np.sqrt(n) * 2**-24 * eigenvalues[..., -1] / eigenvalues[..., 0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("n", [1, 3, 20, 33, 64, 65])  # 65: more than the kernel holds
+@pytest.mark.parametrize("offset", [0.5, 0.02])
+def test_a_gpu_inverts_to_rounding(n, offset):
+    R = torch.rand(2, 50, n, n, generator=torch.Generator().manual_seed(n)) * 2 - 1
+    A = problem_from(R.cuda(), offset)
+    assert_inverted_to_rounding(A.cpu(), spd_inverse(A).cpu(), offset)
+    view = A.transpose(0, 1)
+    torch.testing.assert_close(spd_inverse(view), spd_inverse(A).transpose(0, 1), rtol=0, atol=0)
 
 
 def test_training_problems_have_the_offset_of_same():
