@@ -11,13 +11,12 @@ from anm.analysis.equal_compute import ComparisonResults, references
 from anm.analysis.folder import gather
 from anm.analysis.gate import best_reference, lowest_limit
 from anm.analysis.tidy_tables import provenance_columns
-from anm.report.answer import DECLARED_SCALE
-from anm.report.formatting import count_cell, counted, difference_cell, format_range, number, number_cell, p_cell
+from anm.report.formatting import count_cell, counted, difference_cell, number, number_cell, p_cell
+from anm.report.full_scale import larger_scale
 from anm.report.page import Cell, Html, html, items, link, paragraphs, table
 from anm.study.plan import BASELINE
 
 SHARE = 0.5  # a share of negatives above this is most of them
-LARGE = 20  # n of the declared full scale
 FEW = 0.1  # landscape steps that are accepted less often find nothing
 
 
@@ -134,22 +133,6 @@ def missing(results: ComparisonResults) -> Html:
     )
     notice = html('<div class="notice">{}</div>', items(gaps)) if gaps else Html("")
     return html("{}\n{}\n{}", paragraphs([done]), notice, paragraphs([larger_scale(results)]))
-
-
-def larger_scale(results: ComparisonResults) -> str:
-    """How far the runs are from the scale that the study declared for n = 20, and what that leaves open."""
-    params = {regime: results.definition.params(regime, BASELINE) for regime in results.regimes}
-    compared = [params[regime] for regime in results.family]
-    declared = listed([text.format(value) for value, text in DECLARED_SCALE.values()])
-    large = [regime for regime in results.regimes if regime not in results.passed and params[regime].n >= LARGE]
-    text = (
-        f"The declared full scale of this project is n = {LARGE} with {declared}. It was not run. Here all arms are "
-        f"compared at n = {format_range(p.n for p in compared)}; the longest training has "
-        f"{max(p.budget_steps for p in compared):,} steps in batches of {format_range(p.batch_size for p in compared)}."
-    )
-    if large:
-        text += f" In {listed(large)}, {BASELINE} does not pass the gate after so short a training."
-    return text + " Whether the answer holds at the full scale is open."
 
 
 def short_seeds(seeds: list[int]) -> str:
