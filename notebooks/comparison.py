@@ -13,6 +13,7 @@
 runs = "../reports/equal-compute"
 appendix = "../reports/cpu"
 second = "../reports/connectivity"
+part = "../reports/h100"
 
 # %%
 from anm.report import equal_compute_answer, equal_compute_checks, equal_compute_figures, equal_compute_tables
@@ -22,14 +23,10 @@ from anm.report.page_head import byline
 comparison, later = gather_comparison(runs), follow_up.gather_follow_up(second)
 
 # %%
-(
-    byline(comparison.records, runs)
-    + equal_compute_answer.first_screen(comparison)
-    + follow_up.follow_up_answer(later)
-)
+byline(comparison.records, runs) + equal_compute_answer.first_screen(comparison)
 
 # %%
-equal_compute_figures.forest(comparison)
+equal_compute_figures.forest(comparison) + follow_up.follow_up_answer(later)
 
 # %% [markdown]
 # ## Error against compute
@@ -111,7 +108,7 @@ equal_compute_checks.declared(comparison)
 # ## What is missing
 
 # %%
-equal_compute_checks.missing(comparison)
+equal_compute_checks.missing(comparison, part)
 
 # %% [markdown]
 # ## Methods

@@ -34,14 +34,16 @@ def build_comparison_report(
     output: str | Path | None = None,
     appendix: str | Path | None = None,
     second: str | Path | None = None,
+    part: str | Path | None = None,
 ) -> Path:
     """Write the report of a comparison at equal compute, as `build_report` does.
 
     appendix: the folder of an earlier study, which the page shows last. second: the folder of a comparison that was
-    declared later, which it shows with its answer and a table.
+    declared later, which it shows with its answer and a table. part: a folder of runs at a part of the full scale.
     """
     none = Path(folder) / "no-such-folder"
-    others = {"appendix": Path(appendix or none), "second": Path(second or none)}
+    given = {"appendix": appendix, "second": second, "part": part}
+    others = {name: Path(folder or none) for name, folder in given.items()}
     return _build(folder, output, COMPARISON_NOTEBOOK, COMPARISON_TITLE, others)
 
 

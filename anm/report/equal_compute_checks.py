@@ -121,8 +121,11 @@ def declared(results: ComparisonResults) -> Html:
     return html("{}\n{}", shown, trials(results.folder / "comparison.tuning.csv", results.definition.tuned))
 
 
-def missing(results: ComparisonResults) -> Html:
-    """The declared runs and seeds without a score, the refused notebooks, and the scale that was not reached."""
+def missing(results: ComparisonResults, part: str | Path | None = None) -> Html:
+    """The declared runs and seeds without a score, the refused notebooks, and the scale that was not reached.
+
+    part: a folder of runs at a part of that scale.
+    """
     total = len(results.definition.cells())
     gaps = [f"{regime}, {arm}: seeds {short_seeds(seeds)}" for (regime, arm), seeds in results.missing.items()]
     gaps += [f"{each.path.name}: {each.reason}" for each in results.refused]
@@ -132,7 +135,7 @@ def missing(results: ComparisonResults) -> Html:
         else (f"Of {total} declared runs, {total - len(results.missing)} are complete.")
     )
     notice = html('<div class="notice">{}</div>', items(gaps)) if gaps else Html("")
-    return html("{}\n{}\n{}", paragraphs([done]), notice, paragraphs([larger_scale(results)]))
+    return html("{}\n{}\n{}", paragraphs([done]), notice, paragraphs([larger_scale(results, part and Path(part))]))
 
 
 def short_seeds(seeds: list[int]) -> str:

@@ -32,7 +32,8 @@ from anm.utils.optional import MissingPackageError
 
 # Its report is reports/summary.html; that of any other study is reports/<study>/summary.html
 FRONT_STUDY = "equal-compute"
-APPENDIX, SECOND = "cpu", "connectivity"  # the earlier study and the later comparison, which that report shows too
+# Further folders that this report shows: the earlier study, the later comparison, runs at a part of the full scale
+OTHERS = ("cpu", "connectivity", "h100")
 OTHER_COMMANDS = {"floors": run_floors, "export": run_export, "files": copy_files}  # they plan no study
 
 
@@ -52,7 +53,7 @@ def build_comparison(folder: Path, output: Path, planned: Callable[[], list[Run]
     from anm.report import build_comparison_report, comparison_verdict, gather_comparison, write_forest
 
     log_missing(planned)
-    others = [folder.parent / name for name in (APPENDIX, SECOND)] if folder.name == FRONT_STUDY else []
+    others = [folder.parent / name for name in OTHERS] if folder.name == FRONT_STUDY else []
     path, results = build_comparison_report(folder, output, *others), gather_comparison(folder)
     print(comparison_verdict(results))
     if figure:

@@ -52,9 +52,9 @@ def test_the_page_is_of_these_records_and_no_others(results):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_committed_notebooks_make_the_committed_page(name, tmp_path):
-    for folder in (FIRST, SECOND, "cpu"):
+    for folder in (FIRST, SECOND, "cpu", "h100"):
         shutil.copytree(REPORTS / folder, tmp_path / folder)
-    others = [tmp_path / "cpu", tmp_path / SECOND] if name == FIRST else []
+    others = [tmp_path / folder for folder in ("cpu", SECOND, "h100")] if name == FIRST else []
     page = PAGES[name]
     made = build_comparison_report(tmp_path / name, tmp_path / page.relative_to(REPORTS), *others)
     assert says(made) == says(page) and page.stat().st_size < 2_000_000

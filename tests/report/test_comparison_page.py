@@ -122,4 +122,4 @@ def test_the_notebook_is_short_defines_nothing_and_displays_everything():
         and value.__module__ == module.__name__
         and list(value.__annotations__) == ["results", "return"]
     ]
-    assert len(parts) >= 15 and [part for part in parts if part not in source] == []
+    assert len(parts) >= 14 and [part for part in parts if part not in source] == []

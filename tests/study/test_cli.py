@@ -151,7 +151,7 @@ def test_the_report_of_a_comparison_is_the_front_page_and_prints_the_verdict(tmp
     monkeypatch.setattr(anm.report, "write_forest", lambda results, path: path)
     regime = "{task: inverse, n: 4, budget_steps: 9}"
     for name, page, others in (
-        ("equal-compute", "summary.html", ("cpu", "connectivity")),
+        ("equal-compute", "summary.html", ("cpu", "connectivity", "h100")),
         ("other", "other/summary.html", ()),
     ):
         file = tmp_path / f"{name}.yaml"
