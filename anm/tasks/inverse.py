@@ -1,14 +1,11 @@
 """Matrix inversion: symmetric positive definite problems A and their inverses X."""
 
-import importlib.util
-from functools import cache
-from types import ModuleType
-
 import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor
 
+from anm.tasks import inverse_kernel
 from anm.tasks.base import Draws, Reference, Shape, Task
 from anm.tasks.inverse_spectra import LARGEST_SPECTRUM_N, SPECTRA, spectrum_problems
 from anm.utils.device import precision
@@ -77,14 +74,8 @@ def problem_from(R: Tensor, offset: float) -> Tensor:
 
 def spd_inverse(A: Tensor) -> Tensor:
     """The inverse of symmetric positive definite A (..., n, n); no pivoting, which such matrices do not need."""
-    kernel = gpu_kernel() if A.is_cuda else None
-    return kernel.swept_in_registers(A) if kernel and A.shape[-1] <= kernel.LARGEST_N else swept(A)
-
-
-@cache
-def gpu_kernel() -> ModuleType | None:
-    """The module with the kernel for GPUs; None without Triton."""
-    return importlib.import_module("anm.tasks.inverse_kernel") if importlib.util.find_spec("triton") else None
+    on_gpu = A.is_cuda and inverse_kernel.triton and A.shape[-1] <= inverse_kernel.LARGEST_N
+    return inverse_kernel.swept_in_registers(A) if on_gpu else swept(A)
 
 
 def swept(A: Tensor) -> Tensor:
