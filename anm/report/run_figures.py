@@ -175,4 +175,5 @@ def score_table(solver: Solver, evaluation: Evaluation) -> pd.DataFrame:
     seeds = pd.DataFrame(columns, index=pd.Index([f"seed {seed}" for seed in solver.params.seed_list]))
     references = reference_errors(task, solver.params.n)
     references.columns = pd.MultiIndex.from_product([references.columns, [task.score]])
-    return pd.concat([seeds, references]).reindex(columns=seeds.columns)
+    table = pd.concat([seeds, references]).reindex(columns=seeds.columns)
+    return table.astype(object).where(table.notna(), "")  # a reference has no standard error
