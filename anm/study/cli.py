@@ -66,7 +66,7 @@ def log_missing(planned: Callable[[], list[Run]]) -> None:
     """Name the planned runs that are not finished."""
     try:
         missing = [run.path.stem for run in planned() if not finished(run)]
-        log(f"runs that the report lacks: {', '.join(missing) or 'none'}")
+        log(f"runs that the report lacks: {', '.join(missing)}" if missing else "the report has all planned runs")
     except ParamError as error:
         log(f"the report cannot name the runs that it lacks, because one of those asked for cannot run: {error}")
 
