@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from anm.params import ParamError, RunParams
 from anm.registry import resolve
+from anm.utils.affine import Affine
 
 Shape = tuple[int, ...]
 # (x_t (S, B, *answer shape), gradient=True) -> energy (S, B) and eps_hat like x_t, or None without `gradient`
@@ -135,7 +136,7 @@ class StackedLinear(nn.Module):
             draw_uniform(tensor, bound, generators)
 
     def forward(self, h: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias[:, None], h, self.weight.mT)
+        return Affine.apply(self.bias[:, None], h, self.weight)
 
 
 def build_energy(params: RunParams) -> Energy:

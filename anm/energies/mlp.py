@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from anm.energies.base import Energy, Shape, StackedLinear, draw_uniform
 from anm.registry import CHOICES
+from anm.utils.affine import Affine
 from anm.utils.lookup import LevelLookup
 
 WIDTH = 512
@@ -145,7 +146,7 @@ class EnergyMLP(Energy):
 
     def evaluate(self, conditions: tuple[Tensor, ...], x_t: Tensor, gradient: bool = True):
         from_problem, gain2, bias2, gain3, bias3 = conditions
-        u1 = torch.baddbmm(from_problem, x_t.flatten(2), self.answer.mT)
+        u1 = Affine.apply(from_problem, x_t.flatten(2), self.answer)
         if not gradient:
             h2 = F.silu(torch.addcmul(bias2, self.layer2(F.silu(u1)), gain2))
             h3 = F.silu(torch.addcmul(bias3, self.layer3(h2), gain3))
@@ -155,9 +156,9 @@ class EnergyMLP(Energy):
         h3, derivative3 = silu_and_derivative(torch.addcmul(bias3, self.layer3(h2), gain3))
         out = self.output(h3)
         # The chain rule from the output back to x_t
-        back = (out @ self.output.weight) * (derivative3 * gain3)
-        back = (back @ self.layer3.weight) * (derivative2 * gain2)
-        back = (back @ self.layer2.weight) * derivative1
+        back = torch.bmm(out, self.output.weight) * (derivative3 * gain3)
+        back = torch.bmm(back, self.layer3.weight) * (derivative2 * gain2)
+        back = torch.bmm(back, self.layer2.weight) * derivative1
         return out.square().sum(-1), (2 * back @ self.answer).view_as(x_t)
 
 
