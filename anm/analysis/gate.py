@@ -11,6 +11,7 @@ import pandas as pd
 
 MOST_OF_REFERENCE = 0.5  # the error of `none` is at most half of the best least-squares reference's
 LEAST_OF_LIMIT = 10.0  # and at least ten times the limit
+FAR = 1000  # times the limit; how much more is of no interest
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def check_gate(errors: np.ndarray, references: pd.DataFrame) -> GateResult:
         failures.append(f"{to_reference:.3g} times {reference_text}; the gate allows at most {MOST_OF_REFERENCE:g}")
     if not above:
         failures.append(f"{to_limit:.2g} times {limit_text}; the gate requires at least {LEAST_OF_LIMIT:g}")
-    height = f"{to_limit:.2g} times" if np.isfinite(to_limit) else "above"
+    height = f"{to_limit:.2g} times" if to_limit < FAR else "far above" if np.isfinite(to_limit) else "above"
     facts = failures or [f"{to_reference:.2g} times {reference_text}", f"{height} {limit_text}"]
     verdict = "Failed" if failures else "Passed"
     sentence = f"{verdict}: the error of `none`, {error:.3g}, is {', and '.join(facts)}."

@@ -155,11 +155,11 @@ class EnergyMLP(Energy):
         h2, derivative2 = silu_and_derivative(torch.addcmul(bias2, self.layer2(h1), gain2))
         h3, derivative3 = silu_and_derivative(torch.addcmul(bias3, self.layer3(h2), gain3))
         out = self.output(h3)
-        # The chain rule from the output back to x_t
+        # The chain rule from the output back to x_t. `bmm`, because the gradients of `@` cannot be added to in place
         back = torch.bmm(out, self.output.weight) * (derivative3 * gain3)
         back = torch.bmm(back, self.layer3.weight) * (derivative2 * gain2)
         back = torch.bmm(back, self.layer2.weight) * derivative1
-        return out.square().sum(-1), (2 * back @ self.answer).view_as(x_t)
+        return out.square().sum(-1), torch.bmm(2 * back, self.answer).view_as(x_t)
 
 
 def strip_prefix(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ def pairs(results: StudyResults) -> Html:
 
 
 def costs(results: StudyResults) -> Html:
-    """The time per step of each strategy, and its error at equal training time."""
+    """The time per step of each strategy, and its error at equal training time where runs took equal steps."""
     columns = ["strategy", "seconds per step", "in steps of none", "steps in the training time of none"]
     columns += ["error then, against none", "seeds with lower error"]
     rows = []
@@ -49,6 +49,8 @@ def costs(results: StudyResults) -> Html:
             own = [number_cell(seconds, 3), number_cell(costs.get(name), 2)]
             rows.append([f"{results.prefix(energy)}{name}", *own, *equal])
     caption = "Cost of a training step, and error at equal training time (on the problems of the learning curve)"
+    if not any(row[-1] for row in rows):
+        caption, columns, rows = "Cost of a training step", columns[:3], [row[:3] for row in rows]
     return table(caption, columns, rows) if rows else Html("")
 
 

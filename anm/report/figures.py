@@ -147,8 +147,11 @@ def solving(results: StudyResults) -> Html:
 def mining(results: StudyResults) -> Html:
     """Properties of the negatives, by noise level and over training."""
     table, history = tidy_tables.mining(results.records), tidy_tables.mining_history(results.records)
-    titles = {"contrast": "contrastive loss", "gap": "energy gap"}
-    titles |= {"distance": "distance from the answer", "false": "right answers"}
+    titles = {"contrast": "contrastive loss", "gap": "energy gap", "distance": "distance from the answer"}
+    right = "No negative solves its problem"
+    if (table["false"] > 0).any() or (history["false"] > 0).any():
+        titles["false"] = "right answers"
+        right = "Right answers: the share of negatives that solve the problem"
     views = ((plots.mining_by_level, table, ""), (plots.mining_by_step, history, ", during training"))
     panels = [
         (_title(results, energy, f"{title}{when}"), partial(draw, of(rows, energy), quantity))
@@ -162,9 +165,9 @@ def mining(results: StudyResults) -> Html:
         "Negatives by noise level in the last quarter of training, and by training step. Contrastive loss: at ln 2 = "
         "0.69 the energy does not separate negatives from answers; near 0 it separates them completely, and they "
         "teach nothing more. Energy gap: the negative's energy minus the answer's; it is near 0 for a hard negative. "
-        "Distance from the answer. Right answers: the share of negatives that solve the problem (residual below the "
-        "setting false_negative_residual, or below 0.1 if that is off).",
-        alt="Contrastive loss, energy gap, distance and share of right answers, one line a strategy with negatives.",
+        f"Distance from the answer. {right} (residual below the setting false_negative_residual, or below 0.1 if that "
+        "is off).",
+        alt=f"{', '.join(titles.values())}, one line a strategy with negatives.".capitalize(),
     )
 
 

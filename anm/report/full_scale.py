@@ -42,5 +42,5 @@ def part_of_it(folder: Path | None) -> str:
     params, results = RunParams(**runs[BASELINE]["params"]), runs[BASELINE]["results"]
     gate = check_gate(results["same"]["mse"], references(params))
     how = f"{params.train_steps:,} steps in batches of {params.batch_size:,}, {counted(len(params.seed_list), 'seed')}"
-    sentence = gate.sentence[0].lower() + gate.sentence[1:]
+    sentence = (gate.sentence[0].lower() + gate.sentence[1:]).replace("`", "")
     return f"It was run in part: {listed(sorted(runs))} with {how}. Its gate {sentence}"

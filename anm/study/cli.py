@@ -32,8 +32,8 @@ from anm.utils.optional import MissingPackageError
 
 # Its report is reports/summary.html; that of any other study is reports/<study>/summary.html
 FRONT_STUDY = "equal-compute"
-# Further folders that this report shows: the earlier study, the later comparison, runs at a part of the full scale
-OTHERS = ("cpu", "connectivity", "h100")
+FRONT_PARTS = {"appendix": "cpu", "second": "connectivity"}  # the earlier study and the later comparison, shown there
+FULL_SCALE = "h100"  # the folder of runs at a part of the full scale, of which every comparison's report tells
 OTHER_COMMANDS = {"floors": run_floors, "export": run_export, "files": copy_files}  # they plan no study
 
 
@@ -53,8 +53,9 @@ def build_comparison(folder: Path, output: Path, planned: Callable[[], list[Run]
     from anm.report import build_comparison_report, comparison_verdict, gather_comparison, write_forest
 
     log_missing(planned)
-    others = [folder.parent / name for name in OTHERS] if folder.name == FRONT_STUDY else []
-    path, results = build_comparison_report(folder, output, *others), gather_comparison(folder)
+    parts = {"part": FULL_SCALE} | (FRONT_PARTS if folder.name == FRONT_STUDY else {})
+    others = {role: folder.parent / name for role, name in parts.items()}
+    path, results = build_comparison_report(folder, output, **others), gather_comparison(folder)
     print(comparison_verdict(results))
     if figure:
         print(write_forest(results, figure))

@@ -1,5 +1,6 @@
 """The stages that measure."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,8 +71,12 @@ def test_a_first_step_that_fails_gives_its_reason(run):
 
 
 def test_a_first_step_that_takes_too_long_says_so(run, monkeypatch):
-    monkeypatch.setattr(run, "left", lambda: 0.0)
-    with pytest.raises(TimeoutError, match="no step in 1 s"):
+    def too_long(command, timeout, **how):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(gpu_stages.subprocess, "run", too_long)
+    monkeypatch.setattr(run, "left", lambda: 7.0)
+    with pytest.raises(TimeoutError, match="^no step in 7 s; give it more with --minutes$"):
         next(first_step(run, TINY))
 
 

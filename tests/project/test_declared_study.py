@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 
 from anm.analysis.declaration import check_declaration, copies_of, declared_files
 from anm.report import build_comparison_report, gather_comparison
+from anm.study.cli import FRONT_PARTS, FULL_SCALE
 from anm.utils.git import run_git
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
@@ -52,9 +53,11 @@ def test_the_page_is_of_these_records_and_no_others(results):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_committed_notebooks_make_the_committed_page(name, tmp_path):
-    for folder in (FIRST, SECOND, "cpu", "h100"):
+    for folder in (FIRST, *FRONT_PARTS.values(), FULL_SCALE):
         shutil.copytree(REPORTS / folder, tmp_path / folder)
-    others = [tmp_path / folder for folder in ("cpu", SECOND, "h100")] if name == FIRST else []
+    others = {role: tmp_path / folder for role, folder in FRONT_PARTS.items() if name == FIRST}
     page = PAGES[name]
-    made = build_comparison_report(tmp_path / name, tmp_path / page.relative_to(REPORTS), *others)
+    made = build_comparison_report(
+        tmp_path / name, tmp_path / page.relative_to(REPORTS), part=tmp_path / FULL_SCALE, **others
+    )
     assert says(made) == says(page) and page.stat().st_size < 2_000_000

@@ -210,3 +210,12 @@ def test_the_table_of_the_benchmark_is_its_record():
     low, high = numbers(re.search(r"changes the time of a step by (.*?) %", " ".join(text.split()))[1])
     change = [100 * (c["step_ms"] / e["step_ms"] - 1) for e, c in zip(eager, compiled, strict=True)]
     assert all_as_written(lowest_and_highest(change), [low, high])
+
+
+def test_the_small_step_of_the_benchmark_is_its_record():
+    steps = json.loads((PROJECT / "docs/benchmark/small.json").read_text())["steps"]
+    said = " ".join((PROJECT / "docs/benchmark/README.md").read_text().split())
+    shares, times = re.search(r"the lower bound is (.*?) % of the step .*?; (.*?) ms\)", said).groups()
+    assert all_as_written([100 * step["fraction_of_floor"] for step in steps], numbers(shares))
+    assert all_as_written([step["step_ms"] for step in steps], numbers(times))
+    assert {(step["n"], step["batch"], step["seeds"]) for step in steps} == {(4, 64, 10)}

@@ -6,7 +6,7 @@ from records import make_record, write_notebook
 from anm.report.full_scale import part_of_it
 
 
-@pytest.mark.parametrize(("error", "outcome"), [(0.0097, "failed: the error of `none`, 0.0097"), (1e-3, "passed: ")])
+@pytest.mark.parametrize(("error", "outcome"), [(0.0097, "failed: the error of none, 0.0097"), (1e-3, "passed: ")])
 def test_a_part_is_told_with_its_gate(tmp_path, error, outcome):
     for strategy in ("none", "adversarial"):
         record = make_record(strategy, seeds=(0, 1), n=20, mse=[error] * 2, batch_size=2048)

@@ -145,21 +145,26 @@ def test_the_report_of_a_comparison_is_the_front_page_and_prints_the_verdict(tmp
     import anm.report
 
     asked = []
-    monkeypatch.setattr(anm.report, "build_comparison_report", lambda *places: asked.append(places) or places[1])
+
+    def build(folder, page, **others):
+        asked.append((folder, page, others))
+        return page
+
+    monkeypatch.setattr(anm.report, "build_comparison_report", build)
     monkeypatch.setattr(anm.report, "gather_comparison", lambda folder: folder)
     monkeypatch.setattr(anm.report, "comparison_verdict", lambda results: "the verdict")
     monkeypatch.setattr(anm.report, "write_forest", lambda results, path: path)
     regime = "{task: inverse, n: 4, budget_steps: 9}"
     for name, page, others in (
-        ("equal-compute", "summary.html", ("cpu", "connectivity", "h100")),
-        ("other", "other/summary.html", ()),
+        ("equal-compute", "summary.html", {"appendix": "cpu", "second": "connectivity", "part": "h100"}),
+        ("other", "other/summary.html", {"part": "h100"}),
     ):
         file = tmp_path / f"{name}.yaml"
         file.write_text(f"regimes: {{a: {regime}}}\narms: {{none: {{}}, random: {{}}}}\n")
         reports, figure = tmp_path / "reports", tmp_path / "forest.png"
         options = ["--comparison", str(file), "--reports", str(reports), "--figure", str(figure)]
         assert cli.main(["report", *options]) == 0
-        assert asked.pop() == (reports / name, reports / page, *(reports / other for other in others))
+        assert asked.pop() == (reports / name, reports / page, {role: reports / each for role, each in others.items()})
         printed = capsys.readouterr().out.splitlines()
         assert printed[0] == "anm: runs that the report lacks: a--none, a--random"
         assert printed[1:] == ["the verdict", str(figure), str(reports / page)]
